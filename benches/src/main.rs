@@ -1,0 +1,3 @@
+//! Tidings measured beside its peers.
+
+fn main() {}

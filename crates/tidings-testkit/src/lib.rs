@@ -1,0 +1,1 @@
+//! Real Redis and Valkey servers for tests, a scripted peer and a fault proxy.

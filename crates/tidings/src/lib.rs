@@ -1,0 +1,1 @@
+//! A Redis and Valkey client whose first purpose is Pub/Sub.
