@@ -1,0 +1,51 @@
+//! `cargo xtask demo` and `cargo xtask bench`: programs of other packages, built and run.
+
+use crate::project::cargo;
+use crate::servers;
+use std::process::Command;
+
+/// The demonstration; it starts a private server unless a URL says where one is.
+pub(crate) fn demo(arguments: &[String]) -> Result<(), String> {
+    if arguments.is_empty() {
+        servers::ensure()?;
+    }
+    let run = [
+        "run",
+        "--quiet",
+        "--package",
+        "tidings",
+        "--example",
+        "demo",
+        "--",
+    ];
+    in_the_foreground(cargo(&run).args(arguments))
+}
+
+/// A benchmark by its name.
+pub(crate) fn bench(arguments: &[String]) -> Result<(), String> {
+    match arguments.split_first() {
+        Some((name, rest)) if name == "micro" => {
+            let bench = ["bench", "--package", "tidings-proto", "--"];
+            in_the_foreground(cargo(&bench).args(rest))
+        }
+        Some((name, _)) if !name.starts_with('-') => {
+            servers::ensure()?;
+            in_the_foreground(tidings_bench().args(arguments))
+        }
+        _ => in_the_foreground(tidings_bench().arg("--help")),
+    }
+}
+
+fn tidings_bench() -> Command {
+    cargo(&["run", "--release", "--package", "tidings-bench", "--"])
+}
+
+/// Unlike a step, it may read what is typed, and its own words say what went wrong.
+fn in_the_foreground(command: &mut Command) -> Result<(), String> {
+    let status = command.status().map_err(|error| error.to_string())?;
+    match status.code() {
+        Some(0) => Ok(()),
+        Some(code) => std::process::exit(code),
+        None => Err(status.to_string()),
+    }
+}

@@ -1,0 +1,252 @@
+//! `cargo xtask spec`: which items of `spec.txt` have tests.
+//!
+//! A test belongs to the item that its name starts with: `ps_04_each_name_is_confirmed` checks PS-04,
+//! and so does every test in a module or a file of that name. Ignored tests check nothing.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use crate::project::root;
+
+/// The last milestone whose items are all expected to be tested.
+const LANDED: &str = "A";
+
+const LIST: &str = include_str!("../spec.txt");
+
+pub(crate) fn command(arguments: &[String]) -> Result<(), String> {
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments[..] {
+        [] => report(None),
+        ["--due"] => report(Some(LANDED)),
+        ["--due", milestone @ ("A" | "B" | "C" | "D")] => report(Some(milestone)),
+        _ => Err("usage: cargo xtask spec [--due A|B|C|D]".to_owned()),
+    }
+}
+
+/// What has been promised so far is tested.
+pub(crate) fn landed() -> Result<(), String> {
+    report(Some(LANDED))
+}
+
+/// Prints the table, and fails if an item that is due has no test, or a test names no item.
+fn report(due: Option<&str>) -> Result<(), String> {
+    let items = items(LIST);
+    let mut tests = Tests::default();
+    scan_folder(&root().join("crates"), &items, &mut tests)?;
+
+    let mut missing = Vec::new();
+    for item in &items {
+        let count = tests.of.get(item.number).copied().unwrap_or(0);
+        let is_due = due.is_some_and(|milestone| item.milestone <= milestone);
+        if due.is_some() && !is_due {
+            continue;
+        }
+        let shown = match count {
+            0 => "-".to_owned(),
+            _ => count.to_string(),
+        };
+        println!(
+            "{} {} {shown:>4}  {}",
+            item.number, item.milestone, item.title
+        );
+        if count == 0 {
+            missing.push(item.number);
+        }
+    }
+    let all: usize = tests.of.values().sum();
+    println!("{all} tests name an item.");
+    if !missing.is_empty() {
+        println!("{} items have none: {}", missing.len(), missing.join(" "));
+    }
+    if !tests.unknown.is_empty() {
+        return Err(format!(
+            "no item has the number of {}",
+            tests.unknown.join(", ")
+        ));
+    }
+    match due {
+        Some(milestone) if !missing.is_empty() => Err(format!(
+            "{} items due by {milestone} have no test",
+            missing.len()
+        )),
+        _ => Ok(()),
+    }
+}
+
+struct Item {
+    /// As in PS-04.
+    number: &'static str,
+    milestone: &'static str,
+    title: &'static str,
+}
+
+fn items(list: &'static str) -> Vec<Item> {
+    list.lines()
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .filter_map(|line| {
+            let (number, rest) = line.split_once("  ")?;
+            let (milestone, title) = rest.split_once("  ")?;
+            Some(Item {
+                number,
+                milestone,
+                title,
+            })
+        })
+        .collect()
+}
+
+#[derive(Default)]
+struct Tests {
+    /// How many there are by item.
+    of: BTreeMap<&'static str, usize>,
+    /// Names like those of items that are no items.
+    unknown: Vec<String>,
+}
+
+fn scan_folder(folder: &Path, items: &[Item], tests: &mut Tests) -> Result<(), String> {
+    let entries = fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    for path in entries.flatten().map(|entry| entry.path()) {
+        if path.is_dir() {
+            scan_folder(&path, items, tests)?;
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+            let source = fs::read_to_string(&path)
+                .map_err(|error| format!("{}: {error}", path.display()))?;
+            scan(&source, numbered(&stem), items, tests);
+        }
+    }
+    Ok(())
+}
+
+/// Counts the tests of one file, which rustfmt has formatted: a module ends where a `}` stands below
+/// its `mod`.
+fn scan(source: &str, file: Option<String>, items: &[Item], tests: &mut Tests) {
+    let mut modules: Vec<(usize, Option<String>)> = vec![(0, file)];
+    let (mut is_test, mut is_ignored) = (false, false);
+    for line in source.lines() {
+        let code = line.trim_start();
+        let indent = line.len() - code.len();
+        if code.starts_with("#[") {
+            is_test |= code.contains("test");
+            is_ignored |= code.starts_with("#[ignore");
+        } else if let Some(name) = defined(code, "mod ").filter(|_| code.ends_with('{')) {
+            let outer = modules.last().and_then(|(_, item)| item.clone());
+            modules.push((indent, numbered(name).or(outer)));
+        } else if code == "}" && modules.len() > 1 && modules.last().is_some_and(|m| m.0 == indent)
+        {
+            modules.pop();
+        } else if let Some(name) = defined(code, "fn ") {
+            let of_module = || modules.last().and_then(|(_, item)| item.clone());
+            let number = numbered(name).or_else(|| of_module().filter(|_| is_test));
+            if let Some(number) = number.filter(|_| !is_ignored) {
+                tests.count(&number, name, items);
+            }
+            (is_test, is_ignored) = (false, false);
+        }
+    }
+}
+
+impl Tests {
+    fn count(&mut self, number: &str, name: &str, items: &[Item]) {
+        if let Some(item) = items.iter().find(|item| item.number == number) {
+            *self.of.entry(item.number).or_default() += 1;
+        } else if items.iter().any(|item| item.number[..2] == number[..2]) {
+            self.unknown.push(name.to_owned());
+        }
+    }
+}
+
+/// The name that this line defines with `keyword`, whatever stands before it.
+fn defined<'a>(code: &'a str, keyword: &str) -> Option<&'a str> {
+    let (before, after) = code.split_once(keyword)?;
+    let qualifies = |word: &str| word.starts_with("pub") || ["async", "const"].contains(&word);
+    if !before.split_whitespace().all(qualifies) {
+        return None;
+    }
+    let end = after.find(|c: char| !c.is_alphanumeric() && c != '_');
+    Some(&after[..end.unwrap_or(after.len())])
+}
+
+/// PS-04 for `ps_04_and_what_it_does`; nothing for a name without a number.
+fn numbered(name: &str) -> Option<String> {
+    let mut parts = name.splitn(3, '_');
+    let (letters, digits) = (parts.next()?, parts.next()?);
+    let is_number = letters.len() == 2
+        && letters.chars().all(|c| c.is_ascii_lowercase())
+        && digits.len() == 2
+        && digits.chars().all(|c| c.is_ascii_digit());
+    is_number.then(|| format!("{}-{digits}", letters.to_uppercase()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scanned(source: &str, file: &str) -> Tests {
+        let mut tests = Tests::default();
+        scan(source, numbered(file), &items(LIST), &mut tests);
+        tests
+    }
+
+    #[test]
+    fn every_line_of_the_list_is_an_item() {
+        let lines = LIST
+            .lines()
+            .filter(|line| !line.is_empty() && !line.starts_with('#'));
+        let items = items(LIST);
+        assert_eq!(items.len(), lines.count());
+        for item in items {
+            assert_eq!(item.number.len(), 5, "{}", item.number);
+            assert!(
+                ["A", "B", "C", "D"].contains(&item.milestone),
+                "{}",
+                item.number
+            );
+        }
+    }
+
+    #[test]
+    fn tests_are_counted_by_their_names() {
+        let tests = scanned(
+            "#[test]\nfn ps_04_counts() {}\n\n#[tokio::test]\nasync fn ps_04_in_order() {}\n\n\
+             // fn ps_04_not_this() {}\n#[test]\nfn other() {}\n",
+            "pubsub",
+        );
+        assert_eq!(tests.of["PS-04"], 2);
+        assert_eq!(tests.of.len(), 1);
+    }
+
+    #[test]
+    fn a_module_gives_its_number_to_its_tests_and_to_nothing_below_it() {
+        let tests = scanned(
+            "mod hn_01_handlers {\n    #[test]\n    fn plain() {}\n\n    fn helper() {\n    }\n\
+             \n    #[test]\n    fn asynchronous() {}\n}\n\n#[test]\nfn outside() {}\n",
+            "handlers",
+        );
+        assert_eq!(tests.of["HN-01"], 2);
+        assert_eq!(tests.of.len(), 1);
+        assert_eq!(
+            scanned("#[test]\nfn any() {}\n", "gm_01_waits").of["GM-01"],
+            1
+        );
+    }
+
+    #[test]
+    fn an_ignored_test_checks_nothing() {
+        let tests = scanned(
+            "#[test]\n#[ignore = \"slow\"]\nfn ps_10_large() {}\n\n#[test]\nfn ps_10_small() {}\n",
+            "pubsub",
+        );
+        assert_eq!(tests.of["PS-10"], 1);
+    }
+
+    #[test]
+    fn a_number_that_is_no_item_is_told() {
+        let tests = scanned(
+            "#[test]\nfn ps_99_wrong() {}\n\n#[test]\nfn to_10_digits() {}\n",
+            "x",
+        );
+        assert_eq!(tests.unknown, ["ps_99_wrong"]);
+    }
+}
