@@ -86,7 +86,7 @@ impl Decoder {
             match grammar::token(input, 0, 0, &self.limits)? {
                 Token::Value { end } if end <= self.limits.frame => return Ok(Some(end)),
                 token => {
-                    if !self.step(token, input)? {
+                    if !self.step(&token, input)? {
                         return self.pause(input);
                     }
                 }
@@ -131,7 +131,7 @@ impl Decoder {
         }
         while self.close_levels() {
             let token = grammar::token(input, self.at, self.searched, &self.limits)?;
-            if !self.step(token, input)? {
+            if !self.step(&token, input)? {
                 return self.pause(input);
             }
         }
@@ -146,8 +146,8 @@ impl Decoder {
 
     /// Takes note of a token; false if its end has not arrived.
     #[inline]
-    fn step(&mut self, token: Token, input: &[u8]) -> Result<bool, ProtocolError> {
-        match token {
+    fn step(&mut self, token: &Token, input: &[u8]) -> Result<bool, ProtocolError> {
+        match *token {
             Token::Value { end } => self.value_ended(end),
             Token::Aggregate { kind, items, end } => self.open_level(kind, items, end, input)?,
             Token::Body { end } => {

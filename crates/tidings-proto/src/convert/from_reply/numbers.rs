@@ -44,7 +44,7 @@ impl FromReply for u8 {
 
     /// A list of `u8` is a byte string.
     fn extend_from_reply<C: Extend<Self>>(list: &mut C, reply: Reply<'_>) -> Result<(), Error> {
-        list.extend(super::text::bytes_of(reply)?.iter().copied());
+        list.extend(super::text::bytes_of(&reply)?.iter().copied());
         Ok(())
     }
 }
@@ -136,9 +136,9 @@ mod tests {
 
     #[test]
     fn floats_come_as_numbers_and_as_text() {
-        assert_eq!(decode(",3.14\r\n"), Ok(3.14_f64));
-        assert_eq!(decode("$4\r\n3.14\r\n"), Ok(3.14_f64));
-        assert_eq!(decode("$4\r\n3.14\r\n"), Ok(3.14_f32));
+        assert_eq!(decode(",2.75\r\n"), Ok(2.75_f64));
+        assert_eq!(decode("$4\r\n2.75\r\n"), Ok(2.75_f64));
+        assert_eq!(decode("$4\r\n2.75\r\n"), Ok(2.75_f32));
         assert_eq!(decode(":3\r\n"), Ok(3.0_f64));
         assert_eq!(decode(",inf\r\n"), Ok(f64::INFINITY));
         assert_eq!(decode("$4\r\n-inf\r\n"), Ok(f64::NEG_INFINITY));

@@ -8,7 +8,7 @@ use super::{FromReply, mismatch};
 use crate::{error::Error, resp::Reply};
 
 /// The bytes of a string, or of a number's text: RESP3 sends as numbers what RESP2 sends as text.
-pub(super) fn bytes_of(reply: Reply<'_>) -> Result<Cow<'_, [u8]>, Error> {
+pub(super) fn bytes_of<'a>(reply: &Reply<'a>) -> Result<Cow<'a, [u8]>, Error> {
     if let Some(bytes) = reply.as_bytes() {
         return Ok(Cow::Borrowed(bytes));
     }
@@ -17,7 +17,7 @@ pub(super) fn bytes_of(reply: Reply<'_>) -> Result<Cow<'_, [u8]>, Error> {
         Reply::Integer(number) => Ok(Cow::Owned(number.to_string().into_bytes())),
         Reply::Double(number) if number.is_nan() => Ok(Cow::Borrowed(b"nan")),
         Reply::Double(number) => Ok(Cow::Owned(number.to_string().into_bytes())),
-        _ => Err(mismatch("a string", &reply)),
+        _ => Err(mismatch("a string", reply)),
     }
 }
 
@@ -26,14 +26,14 @@ impl FromReply for Bytes {
     fn from_reply(reply: Reply<'_>) -> Result<Self, Error> {
         match reply {
             Reply::Bulk(text) | Reply::Verbatim { text, .. } => Ok(text.to_bytes()),
-            reply => Ok(bytes_of(reply)?.into_owned().into()),
+            reply => Ok(bytes_of(&reply)?.into_owned().into()),
         }
     }
 }
 
 impl FromReply for String {
     fn from_reply(reply: Reply<'_>) -> Result<Self, Error> {
-        let bytes = bytes_of(reply.clone())?;
+        let bytes = bytes_of(&reply)?;
         match str::from_utf8(&bytes) {
             Ok(text) => Ok(text.to_owned()),
             Err(_) => Err(mismatch("text in UTF-8", &reply)),

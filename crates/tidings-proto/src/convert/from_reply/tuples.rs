@@ -61,7 +61,7 @@ macro_rules! tuples {
                     let rows = elements.map(|row| Self::from_reply(row?));
                     return collections::extend(list, capacity, rows);
                 }
-                if elements.len() % $width != 0 {
+                if !elements.len().is_multiple_of($width) {
                     return Err(wrong_rows($width, &reply));
                 }
                 let capacity = elements.capacity() / $width;
