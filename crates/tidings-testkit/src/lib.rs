@@ -17,16 +17,29 @@
 mod admin;
 mod binaries;
 mod certificates;
+mod checker;
+pub mod frame;
+mod listener;
 mod port;
 mod protocol;
+mod proxy;
+mod published;
+mod publisher;
+mod scripted;
 mod server;
+mod sync;
 mod temp;
 mod wait;
 
 pub use admin::AdminReply;
 pub use binaries::{Binary, Flavor, Version, matrix, servers};
 pub use certificates::Certificates;
+pub use checker::{Checker, Report, Violation};
 pub use protocol::Protocol;
+pub use proxy::{Direction, Proxy};
+pub use published::{ChannelPublished, Published};
+pub use publisher::{Publisher, PublisherBuilder};
+pub use scripted::{ScriptedConnection, ScriptedPeer};
 #[cfg(unix)]
 pub use server::Frozen;
 pub use server::{ADMIN_NAME, Server, ServerBuilder, StartError};

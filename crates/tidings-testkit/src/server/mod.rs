@@ -8,7 +8,7 @@ use std::fs;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -19,6 +19,8 @@ use crate::binaries::{Binary, Version};
 use crate::certificates::Certificates;
 use crate::port::{Port, local};
 use crate::protocol::Protocol;
+use crate::proxy::Proxy;
+use crate::sync::lock;
 use crate::temp::TempFolder;
 use crate::wait::{DEADLINE, STEP, eventually};
 use builder::{ClientCertificates, quoted};
@@ -295,6 +297,18 @@ impl Server {
         )
     }
 
+    /// [`url`](Self::url) with a proxy's address in place of the server's own; the proxy is one
+    /// made by [`Proxy::to`].
+    #[must_use]
+    pub fn url_via(&self, proxy: &Proxy) -> String {
+        let scheme = if self.tls_port.is_some() {
+            "rediss"
+        } else {
+            "redis"
+        };
+        self.url_at(scheme, &proxy.address())
+    }
+
     /// `unix:///…/s.sock`, with the password if there is one.
     ///
     /// # Panics
@@ -361,6 +375,17 @@ impl Server {
     #[must_use]
     pub fn log(&self) -> String {
         self.log_since(0)
+    }
+
+    /// Where [`url`](Self::url) points to.
+    pub(crate) fn url_address(&self) -> SocketAddr {
+        self.tls_port
+            .as_ref()
+            .map_or_else(|| self.socket_address(), |port| local(port.number()))
+    }
+
+    pub(crate) fn credentials(&self) -> &Credentials {
+        &self.credentials
     }
 
     fn log_since(&self, start: usize) -> String {
@@ -581,11 +606,6 @@ impl Drop for Frozen<'_> {
             let _ = process.resume();
         }
     }
-}
-
-/// A test that panicked elsewhere must not keep the server from being cleaned up.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// For the user and password of a URL: all but RFC 3986's unreserved characters.
