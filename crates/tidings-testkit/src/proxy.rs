@@ -383,8 +383,8 @@ impl State {
         }
     }
 
-    /// How many of `wanted` bytes may go now; counts them off a cut to come.
-    fn allow(&mut self, way: Way, wanted: usize) -> usize {
+    /// How many of `wanted` bytes may go now, and whether the connection is then to be cut.
+    fn allow(&mut self, way: Way, wanted: usize) -> (usize, bool) {
         let mut allowed = wanted.min(self.chunk.unwrap_or(usize::MAX));
         if let Some(rate) = self.rate {
             allowed = allowed.min(usize::try_from(rate / SLICES).unwrap_or(usize::MAX).max(1));
@@ -395,7 +395,14 @@ impl State {
             allowed = allowed.min(usize::try_from(*left).unwrap_or(usize::MAX));
             *left -= allowed as u64;
         }
-        allowed
+        let is_last = way == Way::ToClient && self.cut_after == Some(0);
+        if is_last {
+            // Another connection must not take this for its own end.
+            self.cut_after = None;
+        }
+        // Counted before they are written: whoever has read them finds them counted.
+        self.ways[way as usize].bytes += allowed as u64;
+        (allowed, is_last)
     }
 }
 
@@ -523,7 +530,7 @@ impl Relay {
             let Some(mut state) = self.turn(read_at, *not_before) else {
                 return false;
             };
-            let allowed = state.allow(self.way, bytes.len());
+            let (allowed, is_last) = state.allow(self.way, bytes.len());
             if let Some(rate) = state.rate {
                 let pause = Duration::from_secs_f64(allowed as f64 / rate as f64);
                 *not_before = Instant::now() + pause;
@@ -534,18 +541,8 @@ impl Relay {
                 return false;
             }
             bytes = later;
-            let mut goes_on = true;
-            self.shared.change(|state| {
-                state.ways[self.way as usize].bytes += allowed as u64;
-                if self.way == Way::ToClient && state.cut_after == Some(0) {
-                    state.cut_after = None;
-                    goes_on = false;
-                    if let Some(link) = state.links.remove(&self.number) {
-                        link.cut();
-                    }
-                }
-            });
-            if !goes_on {
+            if is_last {
+                self.cut();
                 return false;
             }
             if !bytes.is_empty() {
@@ -554,6 +551,14 @@ impl Relay {
             }
         }
         true
+    }
+
+    fn cut(&self) {
+        self.shared.change(|state| {
+            if let Some(link) = state.links.remove(&self.number) {
+                link.cut();
+            }
+        });
     }
 
     /// Waits until bytes read at that time may go. `None`: the connection was cut.
@@ -613,24 +618,24 @@ mod tests {
     #[test]
     fn pieces_are_no_larger_than_the_smallest_limit() {
         let mut state = State::towards(local(1));
-        assert_eq!(state.allow(Way::ToClient, 5_000), 5_000);
+        assert_eq!(state.allow(Way::ToClient, 5_000), (5_000, false));
         state.chunk = Some(700);
-        assert_eq!(state.allow(Way::ToClient, 5_000), 700);
-        assert_eq!(state.allow(Way::ToClient, 5), 5);
+        assert_eq!(state.allow(Way::ToClient, 5_000), (700, false));
+        assert_eq!(state.allow(Way::ToClient, 5), (5, false));
         state.rate = Some(20_000);
-        assert_eq!(state.allow(Way::ToClient, 5_000), 200);
+        assert_eq!(state.allow(Way::ToClient, 5_000), (200, false));
         // However slow, it goes on.
         state.rate = Some(3);
-        assert_eq!(state.allow(Way::ToServer, 5_000), 1);
+        assert_eq!(state.allow(Way::ToServer, 5_000), (1, false));
     }
 
     #[test]
     fn a_cut_to_come_counts_only_what_goes_to_clients() {
         let mut state = State::towards(local(1));
         state.cut_after = Some(10);
-        assert_eq!(state.allow(Way::ToServer, 100), 100);
-        assert_eq!(state.allow(Way::ToClient, 7), 7);
-        assert_eq!(state.allow(Way::ToClient, 7), 3);
-        assert_eq!(state.cut_after, Some(0));
+        assert_eq!(state.allow(Way::ToServer, 100), (100, false));
+        assert_eq!(state.allow(Way::ToClient, 7), (7, false));
+        assert_eq!(state.allow(Way::ToClient, 7), (3, true));
+        assert_eq!(state.allow(Way::ToClient, 7), (7, false));
     }
 }

@@ -169,6 +169,12 @@ fn a_publisher_stops_though_the_server_stands_still() {
     let publisher = Publisher::at(proxy.address()).channels(["a"]).start();
     publisher.await_more(10);
     proxy.silence(Direction::ToClient);
+    tidings_testkit::eventually("a number waits for its answer", || {
+        let statistics = server.cli(["INFO", "commandstats"]);
+        let calls = statistics.split("cmdstat_publish:calls=").nth(1).unwrap();
+        let calls: u64 = calls.split(',').next().unwrap().parse().unwrap();
+        calls > publisher.acknowledged()
+    });
     let published = publisher.stop();
     let (_, of_a) = published.channels().next().unwrap();
     assert_eq!(
