@@ -94,7 +94,7 @@ impl<T> Connection<T> {
     /// A connection whose handshake was just completed.
     pub fn new(options: ConnectionOptions, now: Instant) -> Self {
         Self {
-            decoder: Decoder::new(options.limits.clone()),
+            decoder: Decoder::new(options.limits),
             expected: VecDeque::new(),
             keepalive: Keepalive::new(options.ping_interval, options.ping_timeout, now),
             consumed: 0,

@@ -1,0 +1,151 @@
+//! The words that subscriptions are told in.
+
+use std::time::Instant;
+
+use crate::blob::Blob;
+use crate::error::ServerError;
+
+/// What a name stands for. The same name may be a channel, a pattern and a shard channel at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum SubscriptionKind {
+    /// A channel (`SUBSCRIBE`).
+    Channel,
+    /// A pattern (`PSUBSCRIBE`).
+    Pattern,
+    /// A shard channel (`SSUBSCRIBE`).
+    Shard,
+}
+
+impl SubscriptionKind {
+    pub(super) const ALL: [Self; 3] = [Self::Channel, Self::Pattern, Self::Shard];
+}
+
+/// The two directions of a subscription command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Verb {
+    /// Messages from now on.
+    Subscribe,
+    /// No messages from now on.
+    Unsubscribe,
+}
+
+impl Verb {
+    /// The kind of a confirmation as the server spells it, in lower case.
+    pub fn name(self, kind: SubscriptionKind) -> &'static str {
+        use SubscriptionKind::{Channel, Pattern, Shard};
+        match (self, kind) {
+            (Self::Subscribe, Channel) => "subscribe",
+            (Self::Subscribe, Pattern) => "psubscribe",
+            (Self::Subscribe, Shard) => "ssubscribe",
+            (Self::Unsubscribe, Channel) => "unsubscribe",
+            (Self::Unsubscribe, Pattern) => "punsubscribe",
+            (Self::Unsubscribe, Shard) => "sunsubscribe",
+        }
+    }
+
+    pub(super) fn command(self, kind: SubscriptionKind) -> &'static [u8] {
+        use SubscriptionKind::{Channel, Pattern, Shard};
+        match (self, kind) {
+            (Self::Subscribe, Channel) => b"SUBSCRIBE",
+            (Self::Subscribe, Pattern) => b"PSUBSCRIBE",
+            (Self::Subscribe, Shard) => b"SSUBSCRIBE",
+            (Self::Unsubscribe, Channel) => b"UNSUBSCRIBE",
+            (Self::Unsubscribe, Pattern) => b"PUNSUBSCRIBE",
+            (Self::Unsubscribe, Shard) => b"SUNSUBSCRIBE",
+        }
+    }
+}
+
+/// Why messages may be missing.
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum GapCause {
+    /// The connection was lost and made again.
+    Disconnected,
+    /// A queue was full.
+    Overflow,
+    /// The slot of a shard channel moved to another node.
+    SlotMoved,
+    /// A primary failed over.
+    Failover,
+    /// The node left the cluster.
+    NodeLeft,
+    /// The subscription was refused for a time and then granted again.
+    Refused,
+}
+
+/// One request to subscribe or unsubscribe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct OpId(pub(super) u64);
+
+/// What came of it.
+#[derive(Debug, Clone)]
+pub enum SubscriptionEvent {
+    /// The server confirmed one name.
+    Confirmed {
+        /// Subscribed or unsubscribed.
+        verb: Verb,
+        /// What the name stands for.
+        kind: SubscriptionKind,
+        /// The name.
+        name: Blob,
+        /// How many subscriptions the server counts for this connection.
+        count: i64,
+    },
+    /// A name that had been subscribed was refused when it was to be subscribed again. Said once.
+    Refused {
+        /// What the name stands for.
+        kind: SubscriptionKind,
+        /// The name.
+        name: Blob,
+        /// The server's words.
+        error: ServerError,
+    },
+    /// Messages may be missing before the next one of these names.
+    Gap {
+        /// Why.
+        cause: GapCause,
+        /// Since when: the last time at which nothing was missing.
+        since: Instant,
+        /// The names concerned, as they are subscribed again.
+        names: Vec<Blob>,
+    },
+    /// The server ended the subscription to a shard channel by itself; it is being asked for again.
+    Revoked {
+        /// The shard channel.
+        name: Blob,
+    },
+    /// A request was answered for all of its names.
+    Done {
+        /// Which request.
+        op: OpId,
+        /// The names that were refused, with the server's words.
+        refused: Vec<(Blob, ServerError)>,
+    },
+}
+
+/// A name as it is wanted and as the server has it.
+#[derive(Debug, Clone)]
+pub struct Subscription {
+    /// What the name stands for.
+    pub kind: SubscriptionKind,
+    /// The name.
+    pub name: Blob,
+    /// How wanted and confirmed stand to each other.
+    pub state: SubscriptionState,
+}
+
+/// How a name is wanted and confirmed.
+#[derive(Debug, Clone)]
+pub enum SubscriptionState {
+    /// Wanted, and confirmed by the server.
+    Confirmed,
+    /// Wanted; the server has not answered yet.
+    Pending,
+    /// Wanted; there is no connection at the moment.
+    Reconnecting,
+    /// Wanted; the server refused it, and is asked again from time to time.
+    Refused(ServerError),
+    /// No longer wanted; the server has not confirmed that yet.
+    Ending,
+}

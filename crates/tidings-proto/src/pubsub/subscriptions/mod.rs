@@ -1,0 +1,442 @@
+//! Which names are wanted, which of them the server has confirmed, and what must be sent so that the two agree.
+//!
+//! ```text
+//!            subscribe                  confirmation
+//!   (none) ───────────▶ wanted ───────────────────────▶ wanted + confirmed
+//!      ▲                  ▲  │ refused, never confirmed     │          │
+//!      │                  │  └──────────▶ (none)            │          │ unsubscribe
+//!      │                  │  connection lost, sunsubscribe  │          ▼
+//!      │                  └─────────────────────────────────┘      confirmed
+//!      └───────────────────────── confirmation ────────────────────────┘
+//! ```
+//!
+//! What was asked for is *wanted* from the moment of the call, so that a reconnect in between neither loses a
+//! subscription nor undoes the end of one. What the server answers is matched by kind and name against the
+//! commands on the wire, oldest first. An unsubscription is followed by a PING: until its answer a
+//! `sunsubscribe` for one of its names may be the server's own word or the reply, and it does not matter which.
+//! Outside of that an unasked `sunsubscribe` means that the slot went away.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Instant;
+
+use self::burst::{BURST_NAMES, Burst, Origin};
+pub use self::kinds::{
+    GapCause, OpId, Subscription, SubscriptionEvent, SubscriptionKind, SubscriptionState, Verb,
+};
+use self::table::{Entry, Table};
+use crate::blob::Blob;
+use crate::error::ServerError;
+
+mod answers;
+mod burst;
+mod kinds;
+mod table;
+
+/// Names on the wire without an answer. Their confirmations have to stay well below the server's output limit
+/// (a single burst of 800 000 names ends the connection on every server).
+const WINDOW_NAMES: usize = 16 * BURST_NAMES;
+
+#[derive(Debug, Default)]
+struct Op {
+    open: usize,
+    refused: Vec<(Blob, ServerError)>,
+}
+
+/// The subscriptions of one subscriber, over all the connections that it will have.
+///
+/// Requests are [`subscribe`](Self::subscribe), [`unsubscribe`](Self::unsubscribe) and
+/// [`unsubscribe_all`](Self::unsubscribe_all). The connection calls [`connected`](Self::connected) and
+/// [`lost`](Self::lost), sends what [`poll_transmit`](Self::poll_transmit) writes, and hands in what the server
+/// answers. [`poll_event`](Self::poll_event) is to be drained after each of these.
+#[derive(Debug, Default)]
+pub struct Subscriptions {
+    channels: Table,
+    patterns: Table,
+    shards: Table,
+    next_order: u64,
+    next_op: u64,
+    ops: HashMap<OpId, Op>,
+    /// Requests that wait for a name to be subscribed again after a loss, rather than for their own command.
+    waiting: HashMap<(SubscriptionKind, Blob), Vec<OpId>>,
+    queued: VecDeque<Burst>,
+    sent: VecDeque<Burst>,
+    sent_names: usize,
+    online: bool,
+    /// Names of the replay that have no answer yet.
+    replay_open: usize,
+    /// Names that missed messages and are subscribed again, not yet told of by a gap.
+    gap_names: Vec<Blob>,
+    /// Since when the first of them did, and why.
+    gap: Option<(Instant, GapCause)>,
+    retry_at: Option<Instant>,
+    events: VecDeque<SubscriptionEvent>,
+}
+
+impl Subscriptions {
+    /// No subscriptions.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    // ---- getters ----
+
+    /// Nothing is subscribed, wanted or under way.
+    pub fn is_idle(&self) -> bool {
+        let tables = [&self.channels, &self.patterns, &self.shards];
+        tables.iter().all(|table| table.entries.is_empty())
+            && self.sent.is_empty()
+            && self.queued.is_empty()
+    }
+
+    /// The names of one kind that are wanted, in the order of subscription.
+    pub fn wanted(&self, kind: SubscriptionKind) -> Vec<Blob> {
+        self.table(kind).ordered(|entry| entry.wanted)
+    }
+
+    /// How many names of all kinds are wanted.
+    pub fn wanted_len(&self) -> usize {
+        SubscriptionKind::ALL
+            .iter()
+            .map(|kind| self.table(*kind).wanted)
+            .sum()
+    }
+
+    /// Whether this name is wanted.
+    pub fn is_wanted(&self, kind: SubscriptionKind, name: &[u8]) -> bool {
+        self.table(kind)
+            .entries
+            .get(name)
+            .is_some_and(|entry| entry.wanted)
+    }
+
+    /// Whether a request is still unanswered.
+    pub fn is_open(&self, op: OpId) -> bool {
+        self.ops.contains_key(&op)
+    }
+
+    /// Every name, as it is wanted and as the server has it, in the order of subscription, kind by kind.
+    pub fn list(&self) -> Vec<Subscription> {
+        let of = |kind| {
+            self.table(kind)
+                .ordered(|_| true)
+                .into_iter()
+                .filter_map(move |name| {
+                    let entry = self.table(kind).entries.get(&name)?;
+                    let state = match (&entry.refused, entry.wanted, entry.confirmed) {
+                        (_, false, _) => SubscriptionState::Ending,
+                        (_, true, true) => SubscriptionState::Confirmed,
+                        (Some(error), true, false) => SubscriptionState::Refused(error.clone()),
+                        (None, true, false) if self.online => SubscriptionState::Pending,
+                        (None, true, false) => SubscriptionState::Reconnecting,
+                    };
+                    Some(Subscription { kind, name, state })
+                })
+        };
+        SubscriptionKind::ALL.into_iter().flat_map(of).collect()
+    }
+
+    /// Whether a gap must be told before the next message.
+    #[inline]
+    pub fn gap_is_due(&self) -> bool {
+        !self.gap_names.is_empty()
+    }
+
+    /// When [`poll_transmit`](Self::poll_transmit) has something to send without anything having happened.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.retry_at.filter(|_| self.online)
+    }
+
+    // ---- requests ----
+
+    /// Wants `names`, which are confirmed again if they are subscribed already.
+    pub fn subscribe(&mut self, kind: SubscriptionKind, names: Vec<Blob>) -> OpId {
+        let op = self.open_op(names.len());
+        for name in &names {
+            let order = self.next_order;
+            let table = self.table_mut(kind);
+            let entry = table.entries.entry(name.clone()).or_insert_with(|| Entry {
+                order,
+                ..Entry::default()
+            });
+            if !entry.wanted {
+                // Wanted anew, perhaps while its end is under way: what was missed before is of no concern.
+                entry.wanted = true;
+                entry.established = false;
+                entry.missed = None;
+                table.wanted = table.wanted.saturating_add(1);
+                self.next_order = order.wrapping_add(1);
+            }
+        }
+        if self.online {
+            self.queue(Verb::Subscribe, kind, names, Origin::Request(op));
+        } else {
+            for name in names {
+                self.waiting.entry((kind, name)).or_default().push(op);
+            }
+        }
+        op
+    }
+
+    /// Ends the subscriptions to `names`. A name that is not subscribed is confirmed as well.
+    pub fn unsubscribe(&mut self, kind: SubscriptionKind, names: Vec<Blob>) -> OpId {
+        let op = self.open_op(names.len());
+        for name in &names {
+            let table = self.table_mut(kind);
+            if let Some(entry) = table.entries.get_mut(name) {
+                table.wanted = table.wanted.saturating_sub(usize::from(entry.wanted));
+                entry.wanted = false;
+                entry.missed = None;
+            }
+            self.settle_waiting(kind, name);
+        }
+        if self.online {
+            self.queue(Verb::Unsubscribe, kind, names, Origin::Request(op));
+        } else {
+            for name in names {
+                self.ended(kind, name, None);
+                self.settle(Origin::Request(op), 1);
+            }
+        }
+        op
+    }
+
+    /// Ends all subscriptions of one kind; `None` if there are none.
+    pub fn unsubscribe_all(&mut self, kind: SubscriptionKind) -> Option<OpId> {
+        let names = self.wanted(kind);
+        (!names.is_empty()).then(|| self.unsubscribe(kind, names))
+    }
+
+    // ---- the life of a connection ----
+
+    /// A connection was made: everything that is wanted is to be subscribed on it.
+    pub fn connected(&mut self) {
+        self.online = true;
+        self.retry_at = None;
+        for kind in SubscriptionKind::ALL {
+            let names = self.wanted(kind);
+            self.replay(kind, names);
+        }
+    }
+
+    /// The connection is gone; `last_heard` is the last time at which it surely was there.
+    pub fn lost(&mut self, last_heard: Instant, cause: GapCause) {
+        if !std::mem::take(&mut self.online) {
+            return;
+        }
+        self.retry_at = None;
+        self.sent_names = 0;
+        self.gap_names.clear();
+        self.gap = None;
+        for table in [&mut self.channels, &mut self.patterns, &mut self.shards] {
+            table.confirmed = 0;
+            for entry in table.entries.values_mut() {
+                if std::mem::take(&mut entry.confirmed) && entry.wanted {
+                    entry.missed = Some((last_heard, cause));
+                }
+            }
+        }
+        let bursts: Vec<Burst> = self.sent.drain(..).chain(self.queued.drain(..)).collect();
+        for Burst {
+            verb,
+            kind,
+            names,
+            answered,
+            origin,
+            ..
+        } in bursts
+        {
+            for (at, name) in names.into_iter().enumerate() {
+                match (verb, origin) {
+                    (Verb::Unsubscribe, _) => {
+                        if at >= answered {
+                            self.ended(kind, name, None);
+                        }
+                        self.settle(origin, 1);
+                    }
+                    (Verb::Subscribe, Origin::Request(op)) if at >= answered => {
+                        if self.is_wanted(kind, &name) {
+                            self.waiting.entry((kind, name)).or_default().push(op);
+                        } else {
+                            self.settle(origin, 1);
+                        }
+                    }
+                    (Verb::Subscribe, _) => {}
+                }
+            }
+        }
+        self.replay_open = 0;
+    }
+
+    // ---- what is to be sent ----
+
+    /// Appends the next command to `out`. Each one that is written is answered in turn: the caller notes it in
+    /// its queue of expected replies.
+    pub fn poll_transmit(&mut self, out: &mut Vec<u8>, now: Instant) -> bool {
+        if !self.online {
+            return false;
+        }
+        if self.retry_at.is_some_and(|at| at <= now) {
+            self.retry_at = None;
+            for kind in SubscriptionKind::ALL {
+                let again = |e: &Entry| e.wanted && !e.confirmed && e.refused.is_some();
+                let names = self.table(kind).ordered(again);
+                self.replay(kind, names);
+            }
+        }
+        while self.sent_names < WINDOW_NAMES {
+            let Some(mut burst) = self.queued.pop_front() else {
+                return false;
+            };
+            if burst.verb == Verb::Subscribe {
+                self.drop_unwanted(&mut burst);
+                if burst.names.is_empty() {
+                    continue;
+                }
+            }
+            burst.write(out);
+            self.sent_names = self.sent_names.saturating_add(burst.names.len());
+            self.sent.push_back(burst);
+            return true;
+        }
+        false
+    }
+
+    // ---- events ----
+
+    /// What happened, oldest first.
+    #[inline]
+    pub fn poll_event(&mut self) -> Option<SubscriptionEvent> {
+        self.events.pop_front()
+    }
+
+    /// Tells of the gap of all names that are subscribed again so far.
+    pub fn tell_gap(&mut self) {
+        let names = std::mem::take(&mut self.gap_names);
+        if let Some((since, cause)) = self.gap.take() {
+            self.events.push_back(SubscriptionEvent::Gap {
+                cause,
+                since,
+                names,
+            });
+        }
+    }
+
+    // ---- bookkeeping ----
+
+    fn replay(&mut self, kind: SubscriptionKind, names: Vec<Blob>) {
+        self.replay_open = self.replay_open.saturating_add(names.len());
+        self.queue(Verb::Subscribe, kind, names, Origin::Replay);
+    }
+
+    fn queue(&mut self, verb: Verb, kind: SubscriptionKind, names: Vec<Blob>, origin: Origin) {
+        self.queued.extend(Burst::cut(verb, kind, names, origin));
+    }
+
+    /// Takes out of a subscription what was unsubscribed after it was queued.
+    fn drop_unwanted(&mut self, burst: &mut Burst) {
+        if burst
+            .names
+            .iter()
+            .all(|name| self.is_wanted(burst.kind, name))
+        {
+            return;
+        }
+        let names = std::mem::take(&mut burst.names);
+        for name in names {
+            if self.is_wanted(burst.kind, &name) {
+                burst.names.push(name);
+            } else {
+                self.settle(burst.origin, 1);
+            }
+        }
+    }
+
+    fn retire(&mut self) -> Option<Burst> {
+        let burst = self.sent.pop_front()?;
+        self.sent_names = self.sent_names.saturating_sub(burst.names.len());
+        Some(burst)
+    }
+
+    /// So many names of one origin are answered.
+    fn settle(&mut self, origin: Origin, names: usize) {
+        match origin {
+            Origin::Request(op) => {
+                let Some(state) = self.ops.get_mut(&op) else {
+                    return;
+                };
+                state.open = state.open.saturating_sub(names);
+                if state.open == 0
+                    && let Some(Op { refused, .. }) = self.ops.remove(&op)
+                {
+                    self.events
+                        .push_back(SubscriptionEvent::Done { op, refused });
+                }
+            }
+            Origin::Replay => {
+                self.replay_open = self.replay_open.saturating_sub(names);
+                if self.replay_open == 0 {
+                    self.tell_gap();
+                }
+            }
+        }
+    }
+
+    fn settle_waiting(&mut self, kind: SubscriptionKind, name: &Blob) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        for op in self
+            .waiting
+            .remove(&(kind, name.clone()))
+            .unwrap_or_default()
+        {
+            self.settle(Origin::Request(op), 1);
+        }
+    }
+
+    fn open_op(&mut self, open: usize) -> OpId {
+        let op = OpId(self.next_op);
+        self.next_op = self.next_op.wrapping_add(1);
+        self.ops.insert(
+            op,
+            Op {
+                open,
+                refused: Vec::new(),
+            },
+        );
+        op
+    }
+
+    /// What the server would count: channels and patterns together, shard channels apart. Without a
+    /// connection, what it will have to count.
+    fn count(&self, kind: SubscriptionKind) -> i64 {
+        let of = |table: &Table| {
+            if self.online {
+                table.confirmed
+            } else {
+                table.wanted
+            }
+        };
+        let count = match kind {
+            SubscriptionKind::Shard => of(&self.shards),
+            _ => of(&self.channels).saturating_add(of(&self.patterns)),
+        };
+        i64::try_from(count).unwrap_or(i64::MAX)
+    }
+
+    fn table(&self, kind: SubscriptionKind) -> &Table {
+        match kind {
+            SubscriptionKind::Channel => &self.channels,
+            SubscriptionKind::Pattern => &self.patterns,
+            SubscriptionKind::Shard => &self.shards,
+        }
+    }
+
+    fn table_mut(&mut self, kind: SubscriptionKind) -> &mut Table {
+        match kind {
+            SubscriptionKind::Channel => &mut self.channels,
+            SubscriptionKind::Pattern => &mut self.patterns,
+            SubscriptionKind::Shard => &mut self.shards,
+        }
+    }
+}
