@@ -12,10 +12,11 @@ use crate::report::{Outcome, Report};
 /// Long enough to walk through the seeds and a few million inputs; a campaign runs elsewhere.
 const SECONDS: u32 = 10;
 
-/// What cargo-fuzz passes, without the sanitizers.
+/// What cargo-fuzz passes, without the sanitizers. Traced comparisons let libFuzzer see the constants
+/// that an input is compared with; without them it has to guess four bytes at once.
 const COVERAGE: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
-    --cfg fuzzing";
+    -Cllvm-args=-sanitizer-coverage-trace-compares --cfg fuzzing";
 
 /// Builds all targets and runs each.
 pub(crate) fn steps(report: &mut Report) {
