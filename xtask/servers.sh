@@ -77,9 +77,10 @@ private() {
     -o Dir::Etc::preferences=/dev/null -o Dir::Etc::preferencesparts=/dev/null \
     -o Dir::State::Lists="$work/lists" -o Dir::State::status="$work/status" \
     -o Dir::Cache="$work/cache" -o APT::Default-Release= -o APT::Sandbox::User=root \
+    -o APT::Update::Error-Mode=any \
     -o Acquire::Languages=none -o Acquire::Retries=3 -o Acquire::http::Timeout=30 "$@"
 }
-private apt-get update >"$work/log" 2>&1 || { cat "$work/log" >&2; fail "apt-get update failed for $suite"; }
+private apt-get update >"$work/log" 2>&1 || { grep '^[EW]:' "$work/log" >&2; fail "its packages could not be listed"; }
 
 # 3. The servers that the suite has, and the libraries that they need, and those that these need.
 #    Programs among the dependencies (adduser, init helpers) serve the installation alone.
@@ -87,7 +88,7 @@ wanted=
 for package in redis-server redis-tools valkey-server valkey-tools; do
   if private apt-cache show "$package" >/dev/null 2>&1; then wanted="$wanted $package"; fi
 done
-[ -n "$wanted" ] || fail "$suite has neither redis-server nor valkey-server"
+[ -n "$wanted" ] || fail "it has neither redis-server nor valkey-server"
 newest=$wanted
 while [ -n "$newest" ]; do
   # shellcheck disable=SC2086 # lists of package names
@@ -101,14 +102,14 @@ while [ -n "$newest" ]; do
 done
 # shellcheck disable=SC2086
 (cd "$work/packages" && private apt-get download $wanted) >"$work/log" 2>&1 \
-  || { cat "$work/log" >&2; fail "the packages of $suite could not be downloaded"; }
+  || { grep '^[EW]:' "$work/log" >&2; fail "its packages could not be downloaded"; }
 for package in "$work"/packages/*.deb; do dpkg -x "$package" "$work/new/root"; done
 
 # 4. One small script a program. The paths in it are those of the finished folder.
 cd "$work/new"
 libc=$(find root -name libc.so.6 | head -n 1)
 loader=$(find root \( -name 'ld-linux*.so.*' -o -name 'ld64.so.*' \) | head -n 1)
-[ -n "$libc" ] && [ -n "$loader" ] || fail "the packages of $suite brought no C library"
+[ -n "$libc" ] && [ -n "$loader" ] || fail "its packages brought no C library"
 machine=$(basename "$(dirname "$libc")")
 for program in redis-server redis-cli valkey-server valkey-cli; do
   [ -e "root/usr/bin/$program" ] || continue

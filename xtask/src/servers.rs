@@ -25,7 +25,8 @@ const PROGRAMS: [(&str, &str); 2] = [
 pub(crate) fn command() -> Result<(), String> {
     if system_servers().is_empty() {
         // Those of the suites may do instead.
-        install().unwrap_or_else(|problem| eprintln!("warning: {problem}"));
+        install()
+            .unwrap_or_else(|problem| eprintln!("warning: no server of this system: {problem}"));
     }
     for server in system_servers() {
         println!("{:<8} {server} at {}", "system", server.path.display());
@@ -48,11 +49,7 @@ pub(crate) fn ensure() -> Result<(), String> {
         return Ok(());
     }
     println!("Neither redis-server nor valkey-server is on this machine.");
-    install()?;
-    if found().is_empty() {
-        return Err(NONE.to_owned());
-    }
-    Ok(())
+    install().map_err(|problem| format!("{problem}; {NONE}"))
 }
 
 const NONE: &str = "there is no Redis or Valkey server to run on. Install one (`apt install \
@@ -260,7 +257,7 @@ fn install() -> Result<(), String> {
     let manager = MANAGERS
         .iter()
         .find(|manager| on_path(manager.program))
-        .ok_or_else(|| format!("no package manager that we know is here: {NONE}"))?;
+        .ok_or("no package manager that we know is here")?;
     let root = is_root();
     let starts_services = Path::new("/run/systemd/system").is_dir();
     if manager.program == "apt-get" && (!root || starts_services) {
@@ -274,7 +271,7 @@ fn install() -> Result<(), String> {
         }
     }
     if manager.needs_root && !root && !on_path("sudo") {
-        return Err(format!("installing one takes root: {NONE}"));
+        return Err("installing one takes root".to_owned());
     }
     let command = |arguments: &[&str]| {
         let mut command = if manager.needs_root && !root {
@@ -307,7 +304,7 @@ fn install() -> Result<(), String> {
             Err(problem) => eprintln!("warning: {problem}"),
         }
     }
-    Err(format!("{} installed none: {NONE}", manager.program))
+    Err(format!("{} installed none", manager.program))
 }
 
 /// Asks nothing, and in run level 1 the packages' init scripts start nothing.
