@@ -55,6 +55,14 @@ impl Blob {
         }
     }
 
+    /// The reference-counted slice, if it is one.
+    pub fn shared(&self) -> Option<&Bytes> {
+        match &self.0 {
+            Repr::Inline { .. } => None,
+            Repr::Shared(bytes) => Some(bytes),
+        }
+    }
+
     /// The bytes, as a reference-counted slice.
     pub fn to_bytes(&self) -> Bytes {
         match &self.0 {

@@ -111,6 +111,14 @@ impl<T> Connection<T> {
         self.expected.len()
     }
 
+    /// The requests that wait for replies, oldest first.
+    pub fn requests(&self) -> impl Iterator<Item = &T> {
+        self.expected.iter().filter_map(|expected| match expected {
+            Expected::Request { token, .. } => Some(token),
+            Expected::Subscription | Expected::Keepalive => None,
+        })
+    }
+
     /// How many bytes of the frame at the end of the input are known to be missing.
     pub fn missing(&self) -> usize {
         self.missing

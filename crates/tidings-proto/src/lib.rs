@@ -41,6 +41,13 @@ mod excerpt;
 mod limits;
 mod resp;
 
+/// What the fuzz targets run: each function panics if a promise is broken.
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing {
+    pub use crate::resp::fuzzing::decode;
+}
+
 pub use command::{Args, Command, cmd};
 pub use convert::{ArgWriter, FromReply, Many, One, PairRefs, Pairs, ToArg, ToArgs};
 pub use error::{DecodeError, Error, ProtocolError, ServerError};

@@ -1,1 +1,69 @@
 //! A Redis and Valkey client whose first purpose is Pub/Sub.
+//!
+//! ```no_run
+//! use tidings::{Client, Commands, Event};
+//!
+//! # async fn example() -> tidings::Result<()> {
+//! let client = Client::connect("redis://127.0.0.1:6379").await?;
+//! let mut pubsub = client.pubsub().channels(["news"]).await?;
+//! client.publish("news", "hello").await?;
+//! while let Some(event) = pubsub.next().await {
+//!     match event? {
+//!         Event::Message(message) => println!("{}", message.text()),
+//!         Event::Gap(gap) => println!("messages may be missing: {:?}", gap.cause()),
+//!         _ => {}
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! It keeps two promises:
+//!
+//! - **Never silently deaf.** A subscriber whose connection was lost, or whose peer fell silent, notices within
+//!   [`ping_interval`](Config::ping_interval) + [`ping_timeout`](Config::ping_timeout) (10 s unless told otherwise),
+//!   connects again for ever, and is subscribed again.
+//! - **No silent loss.** Every message that the server handed over is delivered in order, or an [`Event::Gap`] stands
+//!   in its place.
+//!
+//! # Where to go from here
+//!
+//! - [`Client`] and the commands, which are the methods of [`Commands`]; [`cmd`] for any other.
+//! - [`PubSub`]: subscribing, handlers, and the ways of reading.
+//! - [`Config`]: URLs, times, TLS.
+//! - [`Error`]: whose fault it was.
+//!
+//! # Cargo features
+//!
+//! - `tls`: `rediss://` and `valkeys://` with rustls and the system's certificates.
+
+mod client;
+mod commands;
+mod config;
+mod driver;
+mod error;
+mod net;
+mod pubsub;
+
+pub use bytes::Bytes;
+pub use client::{Client, Run};
+pub use commands::Commands;
+#[cfg(feature = "tls")]
+pub use config::TlsConfig;
+pub use config::{Config, IntoConfig, ProtocolVersion};
+pub use error::{Error, ErrorKind, Result};
+pub use pubsub::{
+    Confirmation, Confirming, Event, FromPayload, Gap, GapCause, HandlerOutcome, Message, Overflow,
+    PayloadError, PubSub, PubSubBuilder, PubSubHandle, Stats,
+};
+#[cfg(feature = "tls")]
+pub use rustls;
+pub use tidings_proto::pubsub::{Subscription, SubscriptionKind, SubscriptionState};
+pub use tidings_proto::{
+    ArgWriter, Blob, Command, DecodeError, Error as ReplyError, FromReply, Limits, Reply,
+    ServerError, ToArg, ToArgs, Value, cmd,
+};
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

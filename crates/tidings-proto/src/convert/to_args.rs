@@ -351,3 +351,138 @@ impl<T: ToArg + ToOwned + ?Sized> ToArg for Cow<'_, T> {
         (**self).write_to(writer);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, HashSet};
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::command::cmd;
+
+    /// The arguments as a command holds them, which are those that a list of names gets.
+    #[track_caller]
+    fn check<Shape>(args: impl ToArgs<Shape> + Clone, expected: &[impl AsRef<[u8]>]) {
+        let expected: Vec<&[u8]> = expected.iter().map(AsRef::as_ref).collect();
+        let command = cmd("X").arg(args.clone());
+        assert_eq!(command.len(), expected.len());
+        assert_eq!(command.args().collect::<Vec<_>>(), expected);
+        assert_eq!(args.collect_args(), expected);
+    }
+
+    #[test]
+    fn text_and_bytes_of_any_owner_are_one_argument() {
+        let text = String::from("abc");
+        check("abc", &["abc"]);
+        check(text.as_str(), &["abc"]);
+        check(&text, &["abc"]);
+        check(&&text, &["abc"]);
+        check(text.clone(), &["abc"]);
+        check(Cow::Borrowed("abc"), &["abc"]);
+        check(Cow::<str>::Owned(text.clone()), &["abc"]);
+        check(Cow::Borrowed(&b"abc"[..]), &["abc"]);
+        check(Box::<str>::from("abc"), &["abc"]);
+        check(Arc::<str>::from("abc"), &["abc"]);
+        check(Rc::<str>::from("abc"), &["abc"]);
+        check('ß', &["ß"]);
+        check(b"abc", &["abc"]);
+        check(*b"abc", &["abc"]);
+        check([97_u8, 98, 99], &["abc"]);
+        check(&b"abc"[..], &["abc"]);
+        check(b"abc".to_vec(), &["abc"]);
+        check(&b"abc".to_vec(), &["abc"]);
+        check(Arc::<[u8]>::from(&b"abc"[..]), &["abc"]);
+        check(Box::<[u8]>::from(&b"abc"[..]), &["abc"]);
+        check(Bytes::from_static(b"abc"), &["abc"]);
+        check(&Bytes::from_static(b"abc"), &["abc"]);
+        check(BytesMut::from(&b"abc"[..]), &["abc"]);
+        check("", &[""]);
+        check(Vec::<u8>::new(), &[""]);
+    }
+
+    #[test]
+    fn numbers_are_one_argument_in_decimal() {
+        check(5, &["5"]);
+        check(-5_i8, &["-5"]);
+        check(&7_u16, &["7"]);
+        check(u64::MAX, &["18446744073709551615"]);
+        check(i128::MIN, &["-170141183460469231731687303715884105728"]);
+        check(usize::MIN, &["0"]);
+    }
+
+    #[test]
+    fn floats_are_short_and_exact() {
+        check(1.0, &["1"]);
+        check(-0.1, &["-0.1"]);
+        check(0.1_f32, &["0.1"]);
+        check(0.0, &["0"]);
+        check(1e16, &["10000000000000000"]);
+        check(1e300, &["1e300"]);
+        check(2.5e-7, &["2.5e-7"]);
+        check(-f64::MIN_POSITIVE, &["-2.2250738585072014e-308"]);
+        check(f64::INFINITY, &["inf"]);
+        check(f64::NEG_INFINITY, &["-inf"]);
+        check(f64::NAN, &["nan"]);
+        check(f32::MAX, &["3.4028235e38"]);
+    }
+
+    #[test]
+    fn sequences_are_as_many_arguments_as_they_hold() {
+        check(["a", "b"], &["a", "b"]);
+        check(&["a", "b"], &["a", "b"]);
+        check(&["a", "b"][..], &["a", "b"]);
+        check(vec!["a".to_owned(), "b".to_owned()], &["a", "b"]);
+        check(&vec!["a".to_owned(), "b".to_owned()], &["a", "b"]);
+        check([b"a".to_vec(), b"b".to_vec()], &["a", "b"]);
+        check([b"a", b"b"], &["a", "b"]);
+        check([Bytes::from_static(b"a")], &["a"]);
+        check([1, 2, 3], &["1", "2", "3"]);
+        check(1..4, &["1", "2", "3"]);
+        check((1..3).map(|n| format!("key:{n}")), &["key:1", "key:2"]);
+        check("a b".split(' '), &["a", "b"]);
+        check(Some("a"), &["a"]);
+        check(&Some(1), &["1"]);
+        check(None::<&str>, &[""; 0]);
+        check(Vec::<&str>::new(), &[""; 0]);
+        check(HashSet::from(["a"]), &["a"]);
+        check([Cow::Borrowed("a")], &["a"]);
+    }
+
+    #[test]
+    fn pairs_are_two_arguments_each() {
+        check([("a", 1), ("b", 2)], &["a", "1", "b", "2"]);
+        check(&[("a", 1), ("b", 2)], &["a", "1", "b", "2"]);
+        check(vec![("a", "x".to_owned())], &["a", "x"]);
+        check(BTreeMap::from([("a", 1.5), ("b", 2.0)]), &["a", "1.5", "b", "2"]);
+        check(&BTreeMap::from([("a", 1), ("b", 2)]), &["a", "1", "b", "2"]);
+        check(["a", "b"].into_iter().zip(1..), &["a", "1", "b", "2"]);
+        check(Some(("a", 1)), &["a", "1"]);
+    }
+
+    #[test]
+    fn a_list_of_names_shares_what_is_shared() {
+        let name = Bytes::from(vec![b'x'; 100]);
+        assert_eq!([&name].collect_args()[0].as_ptr(), name.as_ptr());
+    }
+
+    proptest! {
+        #[test]
+        fn any_float_reads_back_as_it_was(wide: f64, narrow: f32) {
+            let text = |list: Vec<Bytes>| String::from_utf8(list[0].to_vec()).unwrap();
+            let wide_text = text(wide.collect_args());
+            let narrow_text = text(narrow.collect_args());
+            prop_assert!(wide_text.len() <= 24, "{}", wide_text);
+            let (same_wide, same_narrow): (f64, f32) =
+                (wide_text.parse().unwrap(), narrow_text.parse().unwrap());
+            prop_assert!(same_wide == wide || wide.is_nan() && same_wide.is_nan());
+            prop_assert!(same_narrow == narrow || narrow.is_nan() && same_narrow.is_nan());
+        }
+
+        #[test]
+        fn any_arguments_come_out_as_they_went_in(args in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..300), 0..120)) {
+            let command = cmd("X").arg(&args);
+            prop_assert_eq!(command.args().collect::<Vec<_>>(), args);
+        }
+    }
+}

@@ -233,3 +233,270 @@ impl Decoder {
         )))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*};
+
+    use super::*;
+    use crate::{
+        FromReply, Reply, Value,
+        resp::{
+            fuzzing,
+            testing::{Asides, PUSH, any_value, elements_within, encode},
+        },
+    };
+
+    fn decoder() -> Decoder {
+        Decoder::new(Limits::default())
+    }
+
+    fn poll(input: impl AsRef<[u8]>) -> Result<Option<usize>, ProtocolError> {
+        decoder().poll_frame(input.as_ref())
+    }
+
+    fn refusal(input: impl AsRef<[u8]>) -> String {
+        poll(input).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn each_type_ends_where_it_ends() {
+        for frame in [
+            "+OK\r\n",
+            "+\r\n",
+            "+a\rb\nc\r\n",
+            "-ERR no\r\n",
+            ":0\r\n",
+            ":-9223372036854775808\r\n",
+            ":+7\r\n",
+            "$0\r\n\r\n",
+            "$2\r\n\r\n\r\n",
+            "$-1\r\n",
+            "*-1\r\n",
+            "*0\r\n",
+            "*2\r\n:1\r\n*1\r\n$1\r\na\r\n",
+            "_\r\n",
+            ",3.14\r\n",
+            ",inf\r\n",
+            ",-1.5e-300\r\n",
+            "#t\r\n",
+            "#f\r\n",
+            "!5\r\nERR x\r\n",
+            "=5\r\ntxt:a\r\n",
+            "(12345678901234567890123\r\n",
+            "%1\r\n+k\r\n:1\r\n",
+            "~1\r\n:1\r\n",
+            ">2\r\n+a\r\n+b\r\n",
+            "|1\r\n+k\r\n+v\r\n:1\r\n",
+            "|1\r\n+k\r\n+v\r\n|0\r\n>1\r\n+a\r\n",
+            "*1\r\n|1\r\n+k\r\n+v\r\n:1\r\n",
+        ] {
+            let more = format!("{frame}+next\r\n");
+            assert_eq!(poll(&more), Ok(Some(frame.len())), "{frame:?}");
+            for cut in 0..frame.len() {
+                assert_eq!(poll(&frame[..cut]), Ok(None), "{:?}", &frame[..cut]);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_resp_is_refused_by_name() {
+        let refusals = [
+            ("hello\r\n", r#"expected the type byte of a reply, found "hello\r\n""#),
+            ("HTTP/1.1 400", r#"expected the type byte of a reply, found "HTTP/1.1 400""#),
+            (":\r\n", r#"expected an integer, found ":\r\n""#),
+            (":1x\r\n", r#"expected an integer, found ":1x\r\n""#),
+            (":9223372036854775808\r\n", r#"expected an integer, found ":9223372036854775808\r\n""#),
+            (":00000000000000000000", r#"expected an integer, found ":00000000000000000000""#),
+            ("$x", r#"expected a length, found "$x""#),
+            ("$-2\r\n", r#"expected a length, found "$-2\r\n""#),
+            (">-1\r\n", r#"expected a length, found ">-1\r\n""#),
+            ("$1\r\nabc", r#"expected CRLF at the end of a bulk string, found "bc""#),
+            ("#x\r\n", r##"expected a boolean, #t or #f, found "#x\r\n""##),
+            ("#tt", r##"expected the end of a boolean, found "#tt""##),
+            ("_x", r#"expected the end of a null, found "_x""#),
+            (
+                "$?\r\n",
+                r#"expected a length (no server streams strings or aggregates), found "$?\r\n""#,
+            ),
+            (
+                "*?\r\n",
+                r#"expected a length (no server streams strings or aggregates), found "*?\r\n""#,
+            ),
+            (";4\r\n", r#"expected no streamed value, found ";4\r\n""#),
+        ];
+        for (input, text) in refusals {
+            assert_eq!(refusal(input), text);
+            assert_eq!(refusal(format!("*1\r\n{input}")), text);
+        }
+    }
+
+    #[test]
+    fn limits_hold_at_their_number_and_not_before() {
+        let mut limits = Limits::default();
+        limits.depth = 2;
+        limits.bulk = 5;
+        limits.line = 5;
+        limits.elements = 4;
+        limits.frame = 30;
+        let within = [
+            "*1\r\n*1\r\n:1\r\n",
+            "$5\r\nhello\r\n",
+            "+hello\r\n",
+            "%2\r\n:1\r\n:1\r\n:1\r\n:1\r\n",
+            "*2\r\n$5\r\nhello\r\n$4\r\nhell\r\n",
+        ];
+        for frame in within {
+            assert_eq!(Decoder::new(limits).poll_frame(frame.as_bytes()), Ok(Some(frame.len())));
+        }
+        let beyond = [
+            ("*1\r\n*1\r\n*1\r\n:1\r\n", "at most 2 levels of nesting"),
+            ("$6\r\n", "at most 5 bytes in one bulk string"),
+            ("+hello!", "at most 5 bytes in one line"),
+            ("+hello!\r\n", "at most 5 bytes in one line"),
+            ("%3\r\n", "at most 4 elements in one aggregate"),
+            ("*4\r\n$5\r\nhello\r\n$5\r\nhello\r\n$5\r\n", "at most 30 bytes in one frame"),
+            ("*4\r\n$5\r\nhello\r\n$5\r\nhello\r\n:1234567\r\n", "at most 30 bytes in one frame"),
+        ];
+        for (frame, text) in beyond {
+            let error = Decoder::new(limits).poll_frame(frame.as_bytes()).unwrap_err();
+            assert!(error.to_string().contains(text), "{error}");
+        }
+    }
+
+    #[test]
+    fn depth_costs_no_stack() {
+        assert!(refusal("*1\r\n".repeat(1_000_000)).contains("at most 64 levels of nesting"));
+        let mut deepest = Limits::default();
+        deepest.depth = usize::MAX;
+        let frame = format!("{}:1\r\n", "*1\r\n".repeat(128));
+        let mut decoder = Decoder::new(deepest);
+        assert_eq!(decoder.poll_frame(frame.as_bytes()), Ok(Some(frame.len())));
+        assert!(Value::from_reply(Reply::parse(frame.as_bytes()).unwrap()).is_ok());
+        let deeper = format!("*1\r\n{frame}");
+        assert!(decoder.poll_frame(deeper.as_bytes()).is_err());
+        assert!(Value::from_reply(Reply::parse(deeper.as_bytes()).unwrap()).is_err());
+    }
+
+    #[test]
+    fn a_byte_is_looked_at_once_however_small_the_reads() {
+        // Looking again from the beginning of the line, string or array would take minutes.
+        const SIZE: usize = 1 << 18;
+        let frames = [
+            format!("+{}\r\n", "x".repeat(SIZE)),
+            format!("${SIZE}\r\n{}\r\n", "x".repeat(SIZE)),
+            format!("*{}\r\n{}", SIZE / 4, ":1\r\n".repeat(SIZE / 4)),
+        ];
+        for frame in frames {
+            let mut decoder = decoder();
+            for end in 1..frame.len() {
+                assert_eq!(decoder.poll_frame(&frame.as_bytes()[..end]), Ok(None));
+            }
+            assert_eq!(decoder.poll_frame(frame.as_bytes()), Ok(Some(frame.len())));
+        }
+    }
+
+    #[test]
+    fn what_is_missing_is_known_once_it_is_announced() {
+        let mut decoder = decoder();
+        assert_eq!((decoder.missing(), decoder.is_mid_frame()), (0, false));
+        assert_eq!(decoder.poll_frame(b"*2\r\n$1"), Ok(None));
+        assert_eq!((decoder.missing(), decoder.is_mid_frame()), (1, true));
+        assert_eq!(decoder.poll_frame(b"*2\r\n$10\r\nabc"), Ok(None));
+        assert_eq!(decoder.missing(), 9);
+        assert_eq!(decoder.poll_frame(b"*2\r\n$10\r\n0123456789\r\n$99999999\r\n"), Ok(None));
+        assert_eq!(decoder.missing(), MISSING_CAP);
+    }
+
+    #[test]
+    fn a_push_inside_a_reply_is_set_aside() {
+        let frame = b"*2\r\n:1\r\n>1\r\n+a\r\n*1\r\n>2\r\n+b\r\n>0\r\n+c\r\n:2\r\n";
+        let mut decoder = decoder();
+        assert_eq!(decoder.poll_frame(frame), Ok(Some(frame.len())));
+        let pushes: Vec<_> =
+            decoder.take_nested_pushes().into_iter().map(|range| &frame[range]).collect();
+        // In the order of their ends.
+        assert_eq!(pushes, [&b">1\r\n+a\r\n"[..], b">0\r\n", b">2\r\n+b\r\n>0\r\n+c\r\n"]);
+        assert!(decoder.take_nested_pushes().is_empty());
+    }
+
+    #[test]
+    fn a_push_at_top_level_is_a_frame_and_not_nested() {
+        let mut decoder = decoder();
+        assert_eq!(decoder.poll_frame(b"|1\r\n+k\r\n+v\r\n>1\r\n+a\r\n"), Ok(Some(20)));
+        assert!(decoder.take_nested_pushes().is_empty());
+    }
+
+    #[test]
+    fn nested_pushes_are_those_of_the_last_frame() {
+        let mut decoder = decoder();
+        assert_eq!(decoder.poll_frame(b"*1\r\n>1\r\n+a\r\n:1\r\n"), Ok(Some(16)));
+        assert_eq!(decoder.poll_frame(b"+OK\r\n"), Ok(Some(5)));
+        assert!(decoder.take_nested_pushes().is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn any_replies_in_any_pieces_are_the_same_frames_and_values(
+            values in vec(any_value(), 1..4),
+            attributes: bool,
+            pushes: bool,
+            pieces in vec(1_usize..50, 1..20),
+        ) {
+            let asides = Asides { attributes, pushes };
+            let frames: Vec<Vec<u8>> = values.iter().map(|value| encode(value, asides)).collect();
+            let wire = frames.concat();
+            let mut pieces = pieces.into_iter().cycle();
+            let mut decoder = decoder();
+            let (mut begin, mut arrived) = (0, 0);
+            for (value, frame) in values.iter().zip(&frames) {
+                let length = loop {
+                    if let Some(length) = decoder.poll_frame(&wire[begin..arrived]).unwrap() {
+                        break length;
+                    }
+                    prop_assert!(arrived < wire.len());
+                    arrived = wire.len().min(arrived + pieces.next().unwrap());
+                };
+                prop_assert_eq!(length, frame.len());
+                let nested = decoder.take_nested_pushes();
+                prop_assert_eq!(nested.len(), if pushes { elements_within(value) } else { 0 });
+                for range in nested {
+                    prop_assert_eq!(&frame[range], PUSH);
+                }
+                let read = Value::from_reply(Reply::parse(frame).unwrap());
+                match value {
+                    Value::Error(error) => prop_assert_eq!(read, Err(error.clone().into())),
+                    value => prop_assert_eq!(read.as_ref(), Ok(value)),
+                }
+                begin += length;
+            }
+            prop_assert_eq!(begin, wire.len());
+        }
+
+        #[test]
+        fn any_bytes_at_all_are_decoded_or_refused(data in vec(any::<u8>(), 0..200)) {
+            fuzzing::decode(&data);
+        }
+
+        #[test]
+        fn any_bytes_of_the_grammar_are_decoded_or_refused(
+            data in "([-+:$*_,#!=(%~|>;?.0-3tfx]|\r\n|:1\r\n|[*>%|~][0-3]\r\n|[$=!][0-3]\r\n){0,60}",
+        ) {
+            fuzzing::decode(data.as_bytes());
+        }
+
+        #[test]
+        fn damaged_replies_are_decoded_or_refused(
+            value in any_value(),
+            pushes: bool,
+            damage in vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+        ) {
+            let mut wire = encode(&value, Asides { attributes: false, pushes });
+            for (index, byte) in damage {
+                let index = index.index(wire.len());
+                wire[index] = byte;
+            }
+            fuzzing::decode(&wire);
+        }
+    }
+}

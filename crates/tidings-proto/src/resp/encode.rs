@@ -127,7 +127,7 @@ pub(crate) fn bulk(buffer: &mut Vec<u8>, bytes: &[u8]) {
     match u8::try_from(bytes.len()) {
         Ok(length @ 0..=9) => buffer.extend_from_slice(&[b'$', b'0' + length, b'\r', b'\n']),
         Ok(length @ 10..=99) => {
-            buffer.extend_from_slice(&[b'$', b'0' + length / 10, b'0' + length % 10, b'\r', b'\n'])
+            buffer.extend_from_slice(&[b'$', b'0' + length / 10, b'0' + length % 10, b'\r', b'\n']);
         }
         _ => {
             buffer.push(b'$');

@@ -2,8 +2,12 @@
 
 mod decode;
 pub(crate) mod encode;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod grammar;
 mod reply;
+#[cfg(test)]
+pub(crate) mod testing;
 mod value;
 
 pub(crate) use crate::excerpt::Quoted as excerpt;

@@ -1,0 +1,243 @@
+//! Making connections, and making them again: at once, then with back-off, for ever unless told otherwise.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use tidings_proto::{
+    Backoff, ConnectionOptions, Decoder, Handshake, HandshakeError, HandshakeOptions, Protocol,
+    Reply, ServerInfo,
+};
+use tokio::time;
+
+use super::Wire;
+use crate::config::{Config, ProtocolVersion};
+use crate::error::{Error, ErrorKind, Result};
+use crate::net;
+
+/// A socket whose handshake is done, and what the server said of itself.
+#[derive(Debug)]
+pub(crate) struct Connected {
+    pub(crate) wire: Wire,
+    pub(crate) info: ServerInfo,
+}
+
+/// Why a connection is not served any longer.
+pub(crate) enum End {
+    /// Nobody wants it any more.
+    Closed,
+    /// It was lost.
+    Lost(Error),
+}
+
+/// What a supervised task does with its connections.
+pub(crate) trait Link {
+    /// A connection was made.
+    fn connected(&mut self, connected: Connected);
+
+    /// Serves the connection until its end, and takes note of that.
+    fn poll_run(&mut self, cx: &mut Context<'_>) -> Poll<End>;
+
+    /// Ready when nobody wants a connection any more; called while there is none.
+    fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<()>;
+
+    /// An attempt to connect failed.
+    fn attempt_failed(&mut self, error: &Error);
+
+    /// There will be no further connection; `error` says why unless it was closed.
+    fn ended(&mut self, error: Option<Error>);
+}
+
+/// Keeps `link` connected until it is closed or the attempts are used up.
+pub(crate) async fn supervise<L: Link>(config: Arc<Config>, mut link: L, first: Connected) {
+    link.connected(first);
+    let (shortest, longest) = config.backoff_times();
+    let mut backoff = Backoff::new(shortest, longest);
+    loop {
+        match poll_fn(|cx| link.poll_run(cx)).await {
+            End::Closed => return link.ended(None),
+            End::Lost(error) => tracing::info!(error = %Chain(&error), "connection lost"),
+        }
+        backoff.reset();
+        loop {
+            let attempt = async {
+                time::sleep(backoff.next_delay()).await;
+                connect(&config).await
+            };
+            let Some(outcome) = unless_closed(&mut link, attempt).await else {
+                return link.ended(None);
+            };
+            match outcome {
+                Ok(connected) => {
+                    tracing::info!(attempts = backoff.attempts(), "connected again");
+                    link.connected(connected);
+                    break;
+                }
+                Err(error) => {
+                    tracing::debug!(error = %Chain(&error), "attempt to connect failed");
+                    link.attempt_failed(&error);
+                    if config
+                        .attempts()
+                        .is_some_and(|most| backoff.attempts() >= most)
+                    {
+                        let text = format!("given up after {} attempts", backoff.attempts());
+                        return link.ended(Some(Error::connection(text).with_source(error)));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The outcome of `work`, or `None` if the link is closed before.
+async fn unless_closed<L: Link, T>(link: &mut L, work: impl Future<Output = T>) -> Option<T> {
+    let mut work = pin!(work);
+    poll_fn(|cx| {
+        if link.poll_closed(cx).is_ready() {
+            return Poll::Ready(None);
+        }
+        work.as_mut().poll(cx).map(Some)
+    })
+    .await
+}
+
+/// Opens a socket and shakes hands, within the time that the configuration gives for both.
+pub(crate) async fn connect(config: &Config) -> Result<Connected> {
+    let limit = config.time_to_connect();
+    let work = async {
+        let stream = net::connect(config).await?;
+        shake_hands(config, Wire::new(stream)).await
+    };
+    match time::timeout(limit, work).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(Error::timeout(format!(
+            "{} did not complete the handshake within {limit:?}",
+            config.server_address()
+        ))),
+    }
+}
+
+async fn shake_hands(config: &Config, mut wire: Wire) -> Result<Connected> {
+    let mut handshake = Handshake::new(handshake_options(config));
+    let mut decoder = Decoder::new(config.reply_limits().clone());
+    handshake.begin(wire.output());
+    let info = poll_fn(|cx| -> Poll<Result<ServerInfo>> {
+        loop {
+            // An error of the write shows as the end of the stream, behind what the peer still had to say.
+            let _ = wire.poll_flush(cx);
+            let frame = decoder.poll_frame(wire.input()).map_err(Error::from)?;
+            if let Some(len) = frame {
+                let frame = wire.take(len);
+                let reply = Reply::parse(&frame).map_err(Error::from)?;
+                match handshake.handle_reply(reply, wire.output()) {
+                    Ok(Some(info)) => return Poll::Ready(Ok(info)),
+                    Ok(None) => continue,
+                    Err(error) => return Poll::Ready(Err(refused(config, error))),
+                }
+            }
+            match wire.poll_read(cx, 0) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(0)) => {
+                    let text = format!(
+                        "{} closed the connection during the handshake",
+                        config.server_address()
+                    );
+                    return Poll::Ready(Err(Error::connection(text)));
+                }
+                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Err(error)) => {
+                    let text =
+                        format!("{} broke off during the handshake", config.server_address());
+                    return Poll::Ready(Err(Error::connection(text).with_source(error)));
+                }
+            }
+        }
+    })
+    .await?;
+    Ok(Connected { wire, info })
+}
+
+fn handshake_options(config: &Config) -> HandshakeOptions {
+    let credentials = config.credentials();
+    HandshakeOptions {
+        protocol: match config.protocol_version() {
+            ProtocolVersion::Auto => None,
+            ProtocolVersion::Resp2 => Some(Protocol::Resp2),
+            ProtocolVersion::Resp3 => Some(Protocol::Resp3),
+        },
+        username: credentials.and_then(|(user, _)| user.map(str::to_owned)),
+        password: credentials.map(|(_, password)| password.expose().clone()),
+        client_name: config.name().map(str::to_owned),
+        database: config.database_number(),
+        library: Some(("tidings", env!("CARGO_PKG_VERSION"))),
+    }
+}
+
+fn refused(config: &Config, error: HandshakeError) -> Error {
+    let kind = match &error {
+        HandshakeError::Authentication(_) => ErrorKind::Authentication,
+        HandshakeError::NoResp3 | HandshakeError::Database(_) | HandshakeError::ClientName(_) => {
+            ErrorKind::Config
+        }
+        HandshakeError::Protocol(_) => ErrorKind::Protocol,
+        _ => ErrorKind::Connection,
+    };
+    let text = format!("{}: {error}", config.server_address());
+    match error {
+        HandshakeError::Authentication(server)
+        | HandshakeError::Database(server)
+        | HandshakeError::ClientName(server)
+        | HandshakeError::Refused(server) => Error::new(kind, text).with_server(server),
+        HandshakeError::Protocol(error) => Error::new(kind, text).with_source(error),
+        _ => Error::new(kind, text),
+    }
+}
+
+/// The state machine of a connection that was just made.
+pub(crate) fn options(config: &Config, info: &ServerInfo, pubsub: bool) -> ConnectionOptions {
+    let (ping_interval, ping_timeout) = config.ping_times();
+    ConnectionOptions {
+        protocol: info.protocol,
+        pubsub,
+        limits: config.reply_limits().clone(),
+        ping_interval,
+        ping_timeout,
+    }
+}
+
+/// Why a connection ended, from what the socket said.
+pub(crate) fn lost(config: &Config, error: Option<std::io::Error>) -> Error {
+    let address = config.server_address();
+    match error {
+        None => Error::connection(format!("{address} closed the connection")),
+        Some(error) => {
+            Error::connection(format!("the connection to {address} was lost")).with_source(error)
+        }
+    }
+}
+
+/// Why a connection ended whose peer was silent.
+pub(crate) fn silent(config: &Config, last_heard: Instant) -> Error {
+    Error::connection(format!(
+        "nothing was heard of {} for {:.1?}, and no answer to a PING came",
+        config.server_address(),
+        last_heard.elapsed()
+    ))
+}
+
+/// An error with all that is below it, in one line.
+struct Chain<'a>(&'a Error);
+
+impl std::fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut below = std::error::Error::source(self.0);
+        while let Some(error) = below {
+            write!(f, ": {error}")?;
+            below = error.source();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,130 @@
+//! A socket with its read buffer and its write buffer.
+
+use std::future::Future;
+use std::io;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes, BytesMut};
+use tokio::io::{AsyncReadExt, AsyncWrite};
+
+use crate::net::Stream;
+
+/// What an idle connection reads into.
+const SMALLEST_BLOCK: usize = 16 * 1024;
+
+/// What a busy one reads into: larger blocks cost no less per byte, and fall out of the processor's cache.
+const LARGEST_BLOCK: usize = 256 * 1024;
+
+/// A read into less room than this is not worth its system call.
+const LEAST_ROOM: usize = 2 * 1024;
+
+/// Reads that brought no more than this are copied into a block of their own size, so that a message that is
+/// kept for long does not keep a whole read buffer.
+const COPY_OUT: usize = 4 * 1024;
+
+/// What is kept of a write buffer that was larger.
+const LARGEST_OUTPUT: usize = 512 * 1024;
+
+/// A connection's socket and buffers.
+#[derive(Debug)]
+pub(crate) struct Wire {
+    stream: Stream,
+    input: BytesMut,
+    block: usize,
+    output: Vec<u8>,
+    written: usize,
+    /// Bytes that the socket has taken before those in `output`.
+    sent_before: u64,
+}
+
+impl Wire {
+    pub(crate) fn new(stream: Stream) -> Self {
+        Self {
+            stream,
+            input: BytesMut::new(),
+            block: SMALLEST_BLOCK,
+            output: Vec::new(),
+            written: 0,
+            sent_before: 0,
+        }
+    }
+
+    /// What was read and not yet taken.
+    pub(crate) fn input(&self) -> &[u8] {
+        &self.input
+    }
+
+    /// Where to append what is to be sent.
+    pub(crate) fn output(&mut self) -> &mut Vec<u8> {
+        &mut self.output
+    }
+
+    /// Bytes that are not on their way yet.
+    pub(crate) fn unsent(&self) -> usize {
+        self.output.len() - self.written
+    }
+
+    /// How many bytes the socket has taken since the connection was made.
+    pub(crate) fn sent(&self) -> u64 {
+        self.sent_before + self.written as u64
+    }
+
+    /// How many bytes were to be sent since the connection was made.
+    pub(crate) fn appended(&self) -> u64 {
+        self.sent_before + self.output.len() as u64
+    }
+
+    /// Takes the first `len` bytes of the input.
+    pub(crate) fn take(&mut self, len: usize) -> Bytes {
+        if len <= COPY_OUT {
+            let block = Bytes::copy_from_slice(&self.input[..len]);
+            self.input.advance(len);
+            block
+        } else {
+            self.input.split_to(len).freeze()
+        }
+    }
+
+    /// Drops the first `len` bytes of the input.
+    pub(crate) fn skip(&mut self, len: usize) {
+        self.input.advance(len);
+    }
+
+    /// Reads once; 0 at the end of the stream. `missing` bytes of a frame are known to come.
+    pub(crate) fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        missing: usize,
+    ) -> Poll<io::Result<usize>> {
+        let held = self.input.len();
+        let mut room = self.input.capacity() - held;
+        if room < LEAST_ROOM || (room < missing && room < self.block) {
+            // Room grows with what has arrived, not with what was announced.
+            self.input.reserve(self.block.max(missing.min(held)));
+            room = self.input.capacity() - held;
+        }
+        let read = ready!(pin!(self.stream.read_buf(&mut self.input)).poll(cx))?;
+        if read == room {
+            self.block = (self.block * 2).min(LARGEST_BLOCK);
+        }
+        Poll::Ready(Ok(read))
+    }
+
+    /// Writes all that is to be sent.
+    pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.written < self.output.len() {
+            let rest = &self.output[self.written..];
+            let written = ready!(Pin::new(&mut self.stream).poll_write(cx, rest))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.written += written;
+        }
+        self.sent_before += self.written as u64;
+        self.output.clear();
+        self.output.shrink_to(LARGEST_OUTPUT);
+        self.written = 0;
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+}

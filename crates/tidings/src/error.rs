@@ -1,0 +1,223 @@
+//! The one error type of the crate: cheap to clone, and it says whose fault it was.
+
+use std::borrow::Cow;
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tidings_proto::ServerError;
+
+/// What [`Client`](crate::Client) calls and streams give back.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why something did not work.
+///
+/// One word wide and cheap to clone. [`kind`](Error::kind) says whose fault it was; `Display` prints this
+/// error alone, [`source`](StdError::source) the one below it. No password ever shows in it.
+#[derive(Clone)]
+pub struct Error(Arc<Inner>);
+
+struct Inner {
+    kind: ErrorKind,
+    message: Cow<'static, str>,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+    server: Option<ServerError>,
+    may_have_run: bool,
+    raw: Option<Bytes>,
+}
+
+/// Whose fault an [`Error`] is.
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ErrorKind {
+    /// The server answered with an error; [`Error::code`] is its first word.
+    Server,
+    /// What came from the peer was not the protocol. The connection is given up and made again.
+    Protocol,
+    /// No connection could be made, or it was lost; see [`Error::may_have_run`].
+    Connection,
+    /// The server did not accept the user or the password.
+    Authentication,
+    /// Something took longer than the time it was given; see [`Error::may_have_run`].
+    Timeout,
+    /// The reply is not of the type that was asked for, or a payload could not be decoded.
+    Decode,
+    /// A URL or another setting is wrong.
+    Config,
+    /// A call that cannot be right, refused before anything was sent.
+    Misuse,
+    /// A handler returned an error or panicked.
+    Handler,
+    /// The object was closed.
+    Closed,
+    /// A full queue ended the subscriber, as [`Overflow::Close`](crate::Overflow::Close) asked for.
+    Overflow,
+}
+
+impl Error {
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
+        Self(Arc::new(Inner {
+            kind,
+            message: message.into(),
+            source: None,
+            server: None,
+            may_have_run: false,
+            raw: None,
+        }))
+    }
+
+    pub(crate) fn config(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorKind::Config, message)
+    }
+
+    pub(crate) fn misuse(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorKind::Misuse, message)
+    }
+
+    pub(crate) fn connection(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorKind::Connection, message)
+    }
+
+    pub(crate) fn timeout(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorKind::Timeout, message)
+    }
+
+    pub(crate) fn closed(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorKind::Closed, message)
+    }
+
+    pub(crate) fn with_source(
+        mut self,
+        source: impl Into<Box<dyn StdError + Send + Sync>>,
+    ) -> Self {
+        self.inner_mut().source = Some(source.into());
+        self
+    }
+
+    pub(crate) fn with_server(mut self, server: ServerError) -> Self {
+        self.inner_mut().server = Some(server);
+        self
+    }
+
+    pub(crate) fn with_raw(mut self, raw: Bytes) -> Self {
+        self.inner_mut().raw = Some(raw);
+        self
+    }
+
+    pub(crate) fn with_may_have_run(mut self, may_have_run: bool) -> Self {
+        self.inner_mut().may_have_run = may_have_run;
+        self
+    }
+
+    fn inner_mut(&mut self) -> &mut Inner {
+        Arc::get_mut(&mut self.0).expect("an error is completed before it is shared")
+    }
+
+    /// Whose fault it was.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// The first word of the server's error reply (`NOPERM`, `WRONGTYPE`, `MOVED`, …), if it was one.
+    pub fn code(&self) -> Option<&str> {
+        self.0.server.as_ref().map(ServerError::code)
+    }
+
+    /// The server's error reply, if it was one.
+    pub fn server_error(&self) -> Option<&ServerError> {
+        self.0.server.as_ref()
+    }
+
+    /// Whether the command that failed may nevertheless have run on the server.
+    ///
+    /// `false` means that it certainly did not: sending it again is safe.
+    pub fn may_have_run(&self) -> bool {
+        self.0.may_have_run
+    }
+
+    /// The message that could not be decoded, as it came.
+    pub fn raw_payload(&self) -> Option<&Bytes> {
+        self.0.raw.as_ref()
+    }
+
+    /// The connection could not be made or was lost.
+    pub fn is_connection(&self) -> bool {
+        self.kind() == ErrorKind::Connection
+    }
+
+    /// Something took longer than the time it was given.
+    pub fn is_timeout(&self) -> bool {
+        self.kind() == ErrorKind::Timeout
+    }
+
+    /// The call could not be right, and was refused before anything was sent.
+    pub fn is_misuse(&self) -> bool {
+        self.kind() == ErrorKind::Misuse
+    }
+
+    /// The server refused for want of a permission (`NOPERM`).
+    pub fn is_no_permission(&self) -> bool {
+        self.code() == Some("NOPERM")
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Error");
+        debug
+            .field("kind", &self.0.kind)
+            .field("message", &self.0.message);
+        if self.0.may_have_run {
+            debug.field("may_have_run", &true);
+        }
+        if let Some(source) = &self.0.source {
+            debug.field("source", source);
+        }
+        debug.finish()
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0
+            .source
+            .as_deref()
+            .map(|source| source as &(dyn StdError + 'static))
+    }
+}
+
+impl From<tidings_proto::Error> for Error {
+    fn from(error: tidings_proto::Error) -> Self {
+        match error {
+            tidings_proto::Error::Server(server) => server.into(),
+            tidings_proto::Error::Protocol(protocol) => protocol.into(),
+            tidings_proto::Error::Decode(decode) => {
+                Self::new(ErrorKind::Decode, decode.to_string())
+            }
+            other => Self::new(ErrorKind::Protocol, other.to_string()),
+        }
+    }
+}
+
+impl From<ServerError> for Error {
+    fn from(server: ServerError) -> Self {
+        Self::new(
+            ErrorKind::Server,
+            format!("the server answered: {}", server.message()),
+        )
+        .with_server(server)
+    }
+}
+
+impl From<tidings_proto::ProtocolError> for Error {
+    fn from(error: tidings_proto::ProtocolError) -> Self {
+        Self::new(ErrorKind::Protocol, "the peer broke the protocol").with_source(error)
+    }
+}

@@ -1,0 +1,311 @@
+//! What a subscriber receives: messages, confirmations and gaps.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use tidings_proto::Blob;
+use tidings_proto::pubsub::{MessageKind, SubscriptionKind, Verb};
+
+pub use tidings_proto::pubsub::GapCause;
+
+/// One item of a subscriber's stream.
+#[non_exhaustive]
+#[derive(Debug, Clone)]
+pub enum Event<P = Bytes> {
+    /// A published message.
+    Message(Message<P>),
+    /// The server's word that a subscription begins or ends.
+    Confirmation(Confirmation),
+    /// Messages may be missing at this place.
+    Gap(Gap),
+}
+
+impl<P> Event<P> {
+    /// `"message"`, `"pmessage"`, `"smessage"`, `"gap"`, or the kind of a confirmation such as `"subscribe"`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Message(message) => message.kind(),
+            Self::Confirmation(confirmation) => confirmation.kind(),
+            Self::Gap(_) => "gap",
+        }
+    }
+
+    /// The message, if it is one.
+    pub fn message(&self) -> Option<&Message<P>> {
+        match self {
+            Self::Message(message) => Some(message),
+            _ => None,
+        }
+    }
+
+    /// The message, if it is one.
+    pub fn into_message(self) -> Option<Message<P>> {
+        match self {
+            Self::Message(message) => Some(message),
+            _ => None,
+        }
+    }
+
+    /// The confirmation, if it is one.
+    pub fn confirmation(&self) -> Option<&Confirmation> {
+        match self {
+            Self::Confirmation(confirmation) => Some(confirmation),
+            _ => None,
+        }
+    }
+
+    /// The gap, if it is one.
+    pub fn gap(&self) -> Option<&Gap> {
+        match self {
+            Self::Gap(gap) => Some(gap),
+            _ => None,
+        }
+    }
+}
+
+/// A published message.
+///
+/// Its payload is a slice of the bytes that one read brought, unless it is short; keep it as long as you like.
+#[derive(Clone)]
+pub struct Message<P = Bytes> {
+    /// The pattern, if there is one, and the channel.
+    names: Blob,
+    channel: u32,
+    pattern_len: u32,
+    kind: MessageKind,
+    payload: P,
+}
+
+impl<P> Message<P> {
+    pub(crate) fn new(
+        names: Blob,
+        channel: u32,
+        pattern_len: u32,
+        kind: MessageKind,
+        payload: P,
+    ) -> Self {
+        Self {
+            names,
+            channel,
+            pattern_len,
+            kind,
+            payload,
+        }
+    }
+
+    /// `"message"`, `"pmessage"` (came for a pattern) or `"smessage"` (of a shard channel).
+    pub fn kind(&self) -> &'static str {
+        match self.kind {
+            MessageKind::Message => "message",
+            MessageKind::PMessage => "pmessage",
+            MessageKind::SMessage => "smessage",
+        }
+    }
+
+    /// The channel that it was published to.
+    pub fn channel(&self) -> &[u8] {
+        &self.names[self.channel as usize..]
+    }
+
+    /// The channel as text; bytes that are not UTF-8 are replaced.
+    pub fn channel_str(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(self.channel())
+    }
+
+    /// The pattern that it came for; only for a `"pmessage"`.
+    pub fn pattern(&self) -> Option<&[u8]> {
+        (self.kind == MessageKind::PMessage).then(|| &self.names[..self.pattern_len as usize])
+    }
+
+    /// The pattern as text; bytes that are not UTF-8 are replaced.
+    pub fn pattern_str(&self) -> Option<Cow<'_, str>> {
+        self.pattern().map(String::from_utf8_lossy)
+    }
+
+    /// What was published.
+    pub fn payload(&self) -> &P {
+        &self.payload
+    }
+
+    /// What was published.
+    pub fn into_payload(self) -> P {
+        self.payload
+    }
+
+    /// The kind of subscription that it came for, and that subscription's name.
+    pub(crate) fn subscription(&self) -> (SubscriptionKind, &[u8]) {
+        match self.kind {
+            MessageKind::Message => (SubscriptionKind::Channel, self.channel()),
+            MessageKind::SMessage => (SubscriptionKind::Shard, self.channel()),
+            MessageKind::PMessage => (
+                SubscriptionKind::Pattern,
+                &self.names[..self.pattern_len as usize],
+            ),
+        }
+    }
+}
+
+impl<P: AsRef<[u8]>> Message<P> {
+    /// The payload as text; bytes that are not UTF-8 are replaced.
+    pub fn text(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(self.payload.as_ref())
+    }
+}
+
+impl<P: fmt::Debug> fmt::Debug for Message<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Message");
+        debug.field("kind", &self.kind());
+        if let Some(pattern) = self.pattern_str() {
+            debug.field("pattern", &pattern);
+        }
+        debug
+            .field("channel", &self.channel_str())
+            .field("payload", &self.payload)
+            .finish()
+    }
+}
+
+/// The server's word that a subscription begins or ends.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Confirmation {
+    verb: Verb,
+    kind: SubscriptionKind,
+    name: Blob,
+    count: i64,
+}
+
+impl Confirmation {
+    pub(crate) fn new(verb: Verb, kind: SubscriptionKind, name: Blob, count: i64) -> Self {
+        Self {
+            verb,
+            kind,
+            name,
+            count,
+        }
+    }
+
+    /// `"subscribe"`, `"unsubscribe"`, `"psubscribe"`, `"punsubscribe"`, `"ssubscribe"` or `"sunsubscribe"`.
+    pub fn kind(&self) -> &'static str {
+        self.verb.name(self.kind)
+    }
+
+    /// The channel, pattern or shard channel.
+    pub fn name(&self) -> &[u8] {
+        &self.name
+    }
+
+    /// The name as text; bytes that are not UTF-8 are replaced.
+    pub fn name_str(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(&self.name)
+    }
+
+    /// How many subscriptions the connection has now: channels and patterns together, shard channels apart.
+    pub fn count(&self) -> i64 {
+        self.count
+    }
+
+    pub(crate) fn ended(&self) -> Option<(SubscriptionKind, &Blob)> {
+        (self.verb == Verb::Unsubscribe).then_some((self.kind, &self.name))
+    }
+}
+
+impl fmt::Debug for Confirmation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Confirmation")
+            .field("kind", &self.kind())
+            .field("name", &self.name_str())
+            .field("count", &self.count)
+            .finish()
+    }
+}
+
+/// Messages may be missing at the place of the stream where this stands.
+///
+/// After a lost connection it comes once the names it tells of are subscribed again and before the first message
+/// of any of them, so whoever reads the present state when a gap comes misses nothing.
+#[derive(Clone)]
+pub struct Gap {
+    cause: GapCause,
+    since: SystemTime,
+    until: SystemTime,
+    dropped: Option<u64>,
+    names: Arc<[Blob]>,
+}
+
+impl Gap {
+    pub(crate) fn new(
+        cause: GapCause,
+        since: SystemTime,
+        until: SystemTime,
+        dropped: Option<u64>,
+        names: Vec<Blob>,
+    ) -> Self {
+        Self {
+            cause,
+            since,
+            until,
+            dropped,
+            names: names.into(),
+        }
+    }
+
+    /// Why.
+    pub fn cause(&self) -> GapCause {
+        self.cause
+    }
+
+    /// The last time at which surely nothing was missing.
+    pub fn since(&self) -> SystemTime {
+        self.since
+    }
+
+    /// The time from which on nothing is missing any more.
+    pub fn until(&self) -> SystemTime {
+        self.until
+    }
+
+    /// How many messages were dropped, where that is known: it is for a full queue, and never for a lost
+    /// connection.
+    pub fn dropped(&self) -> Option<u64> {
+        self.dropped
+    }
+
+    /// The subscriptions concerned: channels, patterns, shard channels. Empty if any of the subscriber's may be.
+    pub fn names(&self) -> impl ExactSizeIterator<Item = &[u8]> {
+        self.names.iter().map(|name| &**name)
+    }
+
+    /// One gap for two, of which `later` came right behind this one.
+    pub(crate) fn merge(&mut self, later: &Gap) {
+        self.since = self.since.min(later.since);
+        self.until = self.until.max(later.until);
+        self.dropped = match (self.dropped, later.dropped) {
+            (Some(a), Some(b)) => Some(a.saturating_add(b)),
+            _ => None,
+        };
+        let any = self.names.is_empty() || later.names.is_empty();
+        if any {
+            self.names = Arc::default();
+        } else if self.names != later.names {
+            let known: std::collections::HashSet<&Blob> = self.names.iter().collect();
+            let new = later.names.iter().filter(|name| !known.contains(name));
+            self.names = self.names.iter().chain(new).cloned().collect();
+        }
+    }
+}
+
+impl fmt::Debug for Gap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gap")
+            .field("cause", &self.cause)
+            .field("since", &self.since)
+            .field("until", &self.until)
+            .field("dropped", &self.dropped)
+            .field("names", &self.names)
+            .finish()
+    }
+}

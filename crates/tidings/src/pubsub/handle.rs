@@ -1,0 +1,129 @@
+//! The part of a subscriber that can be cloned.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tidings_proto::ToArgs;
+use tidings_proto::pubsub::{SubscriptionKind, Verb};
+use tokio::sync::oneshot;
+
+use super::{names, request};
+use crate::driver::subscriber::Shared;
+use crate::error::{Error, Result};
+
+/// Subscribes and unsubscribes for a [`PubSub`](crate::PubSub) from elsewhere: another task, or a handler.
+///
+/// Unlike most futures, what these methods return has done its work when the call returns: the request is made,
+/// and awaiting it waits for the server's answer. So a handler that is not asynchronous can call them too, and
+/// drop what they return.
+#[derive(Clone)]
+pub struct PubSubHandle {
+    shared: Arc<Shared>,
+}
+
+impl PubSubHandle {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    /// Subscribes to channels; as [`PubSub::subscribe`](crate::PubSub::subscribe).
+    pub fn subscribe<S>(&self, channels: impl ToArgs<S>) -> Confirming {
+        request(
+            &self.shared,
+            Verb::Subscribe,
+            SubscriptionKind::Channel,
+            names(channels),
+        )
+    }
+
+    /// Subscribes to patterns; as [`PubSub::psubscribe`](crate::PubSub::psubscribe).
+    pub fn psubscribe<S>(&self, patterns: impl ToArgs<S>) -> Confirming {
+        request(
+            &self.shared,
+            Verb::Subscribe,
+            SubscriptionKind::Pattern,
+            names(patterns),
+        )
+    }
+
+    /// Subscribes to shard channels; as [`PubSub::ssubscribe`](crate::PubSub::ssubscribe).
+    pub fn ssubscribe<S>(&self, channels: impl ToArgs<S>) -> Confirming {
+        request(
+            &self.shared,
+            Verb::Subscribe,
+            SubscriptionKind::Shard,
+            names(channels),
+        )
+    }
+
+    /// Ends subscriptions to channels; as [`PubSub::unsubscribe`](crate::PubSub::unsubscribe).
+    pub fn unsubscribe<S>(&self, channels: impl ToArgs<S>) -> Confirming {
+        request(
+            &self.shared,
+            Verb::Unsubscribe,
+            SubscriptionKind::Channel,
+            names(channels),
+        )
+    }
+
+    /// Ends subscriptions to patterns; as [`PubSub::punsubscribe`](crate::PubSub::punsubscribe).
+    pub fn punsubscribe<S>(&self, patterns: impl ToArgs<S>) -> Confirming {
+        request(
+            &self.shared,
+            Verb::Unsubscribe,
+            SubscriptionKind::Pattern,
+            names(patterns),
+        )
+    }
+
+    /// Ends subscriptions to shard channels; as [`PubSub::sunsubscribe`](crate::PubSub::sunsubscribe).
+    pub fn sunsubscribe<S>(&self, channels: impl ToArgs<S>) -> Confirming {
+        request(
+            &self.shared,
+            Verb::Unsubscribe,
+            SubscriptionKind::Shard,
+            names(channels),
+        )
+    }
+
+    /// Whether anything is wanted.
+    pub fn is_subscribed(&self) -> bool {
+        self.shared
+            .with(|subscriptions| subscriptions.wanted_len() > 0)
+    }
+}
+
+impl fmt::Debug for PubSubHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PubSubHandle").finish_non_exhaustive()
+    }
+}
+
+/// A request that was made; awaited, it waits for the server's answer. Dropping it changes nothing.
+#[derive(Debug)]
+pub struct Confirming(Result<oneshot::Receiver<Result<()>>, Option<Error>>);
+
+impl Confirming {
+    pub(super) fn new(answer: Result<oneshot::Receiver<Result<()>>>) -> Self {
+        Self(answer.map_err(Some))
+    }
+}
+
+impl Future for Confirming {
+    type Output = Result<()>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut self.0 {
+            Ok(answer) => Pin::new(answer).poll(cx).map(|answer| {
+                answer
+                    .unwrap_or_else(|_| Err(Error::closed("the runtime of this subscriber ended")))
+            }),
+            Err(error) => Poll::Ready(Err(error.take().unwrap_or_else(|| {
+                Error::misuse("a confirmation was awaited again after it had failed")
+            }))),
+        }
+    }
+}

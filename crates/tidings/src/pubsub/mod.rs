@@ -1,0 +1,795 @@
+//! The Pub/Sub object: a connection of its own, and all ways of reading from it.
+
+mod builder;
+pub(crate) mod event;
+mod handle;
+mod handler;
+mod payload;
+pub(crate) mod queue;
+mod stats;
+
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_core::Stream;
+use tidings_proto::pubsub::{Record, Subscription, SubscriptionKind, Verb};
+use tidings_proto::{Blob, ToArg, ToArgs};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time;
+
+pub use builder::PubSubBuilder;
+pub use event::{Confirmation, Event, Gap, GapCause, Message};
+pub use handle::{Confirming, PubSubHandle};
+pub use handler::HandlerOutcome;
+pub use payload::{FromPayload, PayloadError};
+pub use queue::Overflow;
+pub use stats::Stats;
+
+use crate::driver::subscriber::{Shared, SubscriberLink};
+use crate::driver::supervise;
+use crate::error::{Error, ErrorKind, Result};
+use handler::{Handler, Handlers};
+use queue::{Batch, Item, Popped};
+
+/// Handled and ignored messages in one poll before other tasks get their turn.
+const TURN: usize = 4096;
+
+/// Payloads up to this size are copied out of the block that they came in: that costs no more than sharing it,
+/// and a small message that is kept for long then keeps nothing else.
+const COPIED_PAYLOAD: usize = 64;
+
+/// A subscriber with a connection of its own.
+///
+/// Made by [`Client::pubsub`](crate::Client::pubsub). It moves between tasks and threads freely;
+/// [`handle`](Self::handle) gives a clone-able part that subscribes and unsubscribes from elsewhere. Dropping it
+/// closes its connection and blocks on nothing.
+///
+/// It is never silently deaf: a connection that was lost, or whose peer fell silent, is made again and everything
+/// is subscribed again, for ever unless told otherwise. And nothing is lost silently: where messages may be
+/// missing stands an [`Event::Gap`].
+///
+/// # Reading
+///
+/// - [`next`](Self::next), or the [`Stream`] that it is: the next event; ends when no subscription is left.
+/// - [`get_message`](Self::get_message): the next event within a time, or `None`.
+/// - [`next_message`](Self::next_message): the same, passing over confirmations and handled messages.
+///
+/// Handlers run within these calls, in order, and never elsewhere.
+///
+/// ```no_run
+/// # async fn example(client: tidings::Client) -> tidings::Result<()> {
+/// use std::time::Duration;
+/// use tidings::Event;
+///
+/// let mut pubsub = client.pubsub().await?;
+/// pubsub.subscribe(["my-first-channel", "my-second-channel"]).await?;
+/// pubsub.psubscribe("my-*").await?;
+/// while let Some(event) = pubsub.next().await {
+///     match event? {
+///         Event::Message(message) => println!("{}: {}", message.channel_str(), message.text()),
+///         Event::Gap(gap) => println!("messages may be missing: {:?}", gap.cause()),
+///         confirmation => println!("{}", confirmation.kind()),
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
+pub struct PubSub<P = Bytes> {
+    shared: Arc<Shared>,
+    current: Batch,
+    handlers: Handlers<P>,
+    on_gap: Option<Box<dyn FnMut(&Gap) + Send>>,
+    ignore_confirmations: bool,
+    closed: bool,
+    _permit: OwnedSemaphorePermit,
+}
+
+/// What one look at the queue gave.
+enum Step<P> {
+    Event(Event<P>),
+    /// A handler took the message, or a confirmation is to be ignored.
+    Taken,
+    Error(Error),
+    /// Nothing there now.
+    Empty,
+    /// Nothing will come any more.
+    Ended,
+}
+
+impl<P: FromPayload> PubSub<P> {
+    async fn open(builder: PubSubBuilder<P>) -> Result<Self> {
+        let config = Arc::clone(builder.client.config());
+        let permit = builder.client.permit().await?;
+        let connected = supervise::connect(&config).await?;
+        let shared = Shared::new(builder.bounds);
+        let mut answers = Vec::new();
+        for (kind, names) in [
+            (SubscriptionKind::Channel, builder.channels),
+            (SubscriptionKind::Pattern, builder.patterns),
+        ] {
+            if !names.is_empty() {
+                answers.push(shared.request(Verb::Subscribe, kind, names)?);
+            }
+        }
+        let link = SubscriberLink::new(Arc::clone(&config), Arc::clone(&shared));
+        tokio::spawn(supervise::supervise(config, link, connected));
+        let pubsub = Self {
+            shared,
+            current: Batch::default(),
+            handlers: Handlers::default(),
+            on_gap: None,
+            ignore_confirmations: builder.ignore_confirmations,
+            closed: false,
+            _permit: permit,
+        };
+        for answer in answers {
+            Confirming::new(Ok(answer)).await?;
+        }
+        Ok(pubsub)
+    }
+
+    // ---- subscribing ----
+
+    /// Subscribes to channels: one name or many, text, bytes or numbers (`SUBSCRIBE`).
+    ///
+    /// Resolved means confirmed by the server. Each name yields one [`Confirmation`], in order. A name that is
+    /// subscribed already is confirmed again and keeps its handler.
+    ///
+    /// # Errors
+    ///
+    /// A name that the server refuses is named by the error; the others are subscribed. No name at all is a
+    /// [misuse](ErrorKind::Misuse), before anything is sent.
+    ///
+    /// # Cancel safety
+    ///
+    /// The request is made at the first poll. Dropped after that, it stands all the same.
+    pub async fn subscribe<S>(&mut self, channels: impl ToArgs<S>) -> Result<()> {
+        self.request(Verb::Subscribe, SubscriptionKind::Channel, names(channels))
+            .await
+    }
+
+    /// Subscribes to patterns (`PSUBSCRIBE`); otherwise as [`subscribe`](Self::subscribe).
+    ///
+    /// # Errors
+    ///
+    /// As [`subscribe`](Self::subscribe).
+    pub async fn psubscribe<S>(&mut self, patterns: impl ToArgs<S>) -> Result<()> {
+        self.request(Verb::Subscribe, SubscriptionKind::Pattern, names(patterns))
+            .await
+    }
+
+    /// Subscribes to shard channels on this server (`SSUBSCRIBE`); otherwise as [`subscribe`](Self::subscribe).
+    ///
+    /// # Errors
+    ///
+    /// As [`subscribe`](Self::subscribe).
+    pub async fn ssubscribe<S>(&mut self, channels: impl ToArgs<S>) -> Result<()> {
+        self.request(Verb::Subscribe, SubscriptionKind::Shard, names(channels))
+            .await
+    }
+
+    /// Subscribes to a channel whose messages go to `handler`.
+    ///
+    /// The handler runs when the object is read, takes the message, and may subscribe, unsubscribe and publish.
+    /// Its error, or its panic, comes out of the read that ran it; the next read goes on. It stays until the
+    /// channel is unsubscribed or gets another handler, over reconnects too.
+    ///
+    /// ```no_run
+    /// # async fn example(client: tidings::Client) -> tidings::Result<()> {
+    /// let mut pubsub = client.pubsub().ignore_subscribe_messages(true).await?;
+    /// pubsub.subscribe_with("my-channel", |message| println!("{}", message.text())).await?;
+    /// while pubsub.next().await.transpose()?.is_some() {}
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`subscribe`](Self::subscribe).
+    pub async fn subscribe_with<R: HandlerOutcome>(
+        &mut self,
+        channel: impl ToArg,
+        handler: impl FnMut(Message<P>) -> R + Send + 'static,
+    ) -> Result<()> {
+        self.request_with(SubscriptionKind::Channel, channel, Handler::new(handler))
+            .await
+    }
+
+    /// Subscribes to a pattern whose messages go to `handler`; as [`subscribe_with`](Self::subscribe_with).
+    ///
+    /// # Errors
+    ///
+    /// As [`subscribe`](Self::subscribe).
+    pub async fn psubscribe_with<R: HandlerOutcome>(
+        &mut self,
+        pattern: impl ToArg,
+        handler: impl FnMut(Message<P>) -> R + Send + 'static,
+    ) -> Result<()> {
+        self.request_with(SubscriptionKind::Pattern, pattern, Handler::new(handler))
+            .await
+    }
+
+    /// Subscribes to a shard channel whose messages go to `handler`; as
+    /// [`subscribe_with`](Self::subscribe_with).
+    ///
+    /// # Errors
+    ///
+    /// As [`subscribe`](Self::subscribe).
+    pub async fn ssubscribe_with<R: HandlerOutcome>(
+        &mut self,
+        channel: impl ToArg,
+        handler: impl FnMut(Message<P>) -> R + Send + 'static,
+    ) -> Result<()> {
+        self.request_with(SubscriptionKind::Shard, channel, Handler::new(handler))
+            .await
+    }
+
+    /// Subscribes to a channel whose messages go to the asynchronous `handler`, which is awaited within the read
+    /// that ran it; as [`subscribe_with`](Self::subscribe_with).
+    ///
+    /// # Errors
+    ///
+    /// As [`subscribe`](Self::subscribe).
+    ///
+    /// # Cancel safety
+    ///
+    /// A read that is dropped while the handler is at work does not end the handler: the next read goes on with
+    /// it.
+    pub async fn subscribe_with_async<F>(
+        &mut self,
+        channel: impl ToArg,
+        handler: impl FnMut(Message<P>) -> F + Send + 'static,
+    ) -> Result<()>
+    where
+        F: Future<Output: HandlerOutcome> + Send + 'static,
+    {
+        self.request_with(
+            SubscriptionKind::Channel,
+            channel,
+            Handler::new_async(handler),
+        )
+        .await
+    }
+
+    /// Subscribes to a pattern whose messages go to the asynchronous `handler`; as
+    /// [`subscribe_with_async`](Self::subscribe_with_async).
+    ///
+    /// # Errors
+    ///
+    /// As [`subscribe`](Self::subscribe).
+    pub async fn psubscribe_with_async<F>(
+        &mut self,
+        pattern: impl ToArg,
+        handler: impl FnMut(Message<P>) -> F + Send + 'static,
+    ) -> Result<()>
+    where
+        F: Future<Output: HandlerOutcome> + Send + 'static,
+    {
+        self.request_with(
+            SubscriptionKind::Pattern,
+            pattern,
+            Handler::new_async(handler),
+        )
+        .await
+    }
+
+    /// Subscribes to a shard channel whose messages go to the asynchronous `handler`; as
+    /// [`subscribe_with_async`](Self::subscribe_with_async).
+    ///
+    /// # Errors
+    ///
+    /// As [`subscribe`](Self::subscribe).
+    pub async fn ssubscribe_with_async<F>(
+        &mut self,
+        channel: impl ToArg,
+        handler: impl FnMut(Message<P>) -> F + Send + 'static,
+    ) -> Result<()>
+    where
+        F: Future<Output: HandlerOutcome> + Send + 'static,
+    {
+        self.request_with(
+            SubscriptionKind::Shard,
+            channel,
+            Handler::new_async(handler),
+        )
+        .await
+    }
+
+    /// Runs `handler` for each gap that is read. The gap is an event as well.
+    pub fn on_gap(&mut self, handler: impl FnMut(&Gap) + Send + 'static) {
+        self.on_gap = Some(Box::new(handler));
+    }
+
+    // ---- unsubscribing ----
+
+    /// Ends the subscriptions to channels (`UNSUBSCRIBE`).
+    ///
+    /// Each name yields one [`Confirmation`], also one that was not subscribed. Messages that the server sent
+    /// before it processed this come before the confirmation, none comes after it.
+    ///
+    /// # Errors
+    ///
+    /// No name at all is a [misuse](ErrorKind::Misuse).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`subscribe`](Self::subscribe).
+    pub async fn unsubscribe<S>(&mut self, channels: impl ToArgs<S>) -> Result<()> {
+        self.request(
+            Verb::Unsubscribe,
+            SubscriptionKind::Channel,
+            names(channels),
+        )
+        .await
+    }
+
+    /// Ends the subscriptions to patterns (`PUNSUBSCRIBE`); as [`unsubscribe`](Self::unsubscribe).
+    ///
+    /// # Errors
+    ///
+    /// As [`unsubscribe`](Self::unsubscribe).
+    pub async fn punsubscribe<S>(&mut self, patterns: impl ToArgs<S>) -> Result<()> {
+        self.request(
+            Verb::Unsubscribe,
+            SubscriptionKind::Pattern,
+            names(patterns),
+        )
+        .await
+    }
+
+    /// Ends the subscriptions to shard channels (`SUNSUBSCRIBE`); as [`unsubscribe`](Self::unsubscribe).
+    ///
+    /// # Errors
+    ///
+    /// As [`unsubscribe`](Self::unsubscribe).
+    pub async fn sunsubscribe<S>(&mut self, channels: impl ToArgs<S>) -> Result<()> {
+        self.request(Verb::Unsubscribe, SubscriptionKind::Shard, names(channels))
+            .await
+    }
+
+    /// Ends the subscriptions to all channels. Without any it does nothing.
+    ///
+    /// # Errors
+    ///
+    /// The object was closed.
+    pub async fn unsubscribe_all(&mut self) -> Result<()> {
+        self.end_all(SubscriptionKind::Channel).await
+    }
+
+    /// Ends the subscriptions to all patterns. Without any it does nothing.
+    ///
+    /// # Errors
+    ///
+    /// The object was closed.
+    pub async fn punsubscribe_all(&mut self) -> Result<()> {
+        self.end_all(SubscriptionKind::Pattern).await
+    }
+
+    /// Ends the subscriptions to all shard channels. Without any it does nothing.
+    ///
+    /// # Errors
+    ///
+    /// The object was closed.
+    pub async fn sunsubscribe_all(&mut self) -> Result<()> {
+        self.end_all(SubscriptionKind::Shard).await
+    }
+
+    // ---- reading ----
+
+    /// The next event, waiting for it. `None` when no subscription is left and everything before was read, or
+    /// after [`drain`](Self::drain).
+    ///
+    /// After a new subscription it can be read again. An `Err` item does not end it.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is resolved, it has taken nothing.
+    pub async fn next(&mut self) -> Option<Result<Event<P>>> {
+        poll_fn(|cx| self.poll_event(cx)).await
+    }
+
+    /// The next event, waiting for it so long at most; `None` if none came.
+    ///
+    /// `None` also if what came was a handled message or an ignored confirmation, at once. With
+    /// [`Duration::ZERO`] it gives what is there now. Without a subscription it waits and gives `None`.
+    ///
+    /// # Errors
+    ///
+    /// What a handler returned, what could not be decoded, what was refused when subscribed again: the next call
+    /// goes on. After [`close`](Self::close) it is a [misuse](ErrorKind::Misuse).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is resolved, it has taken nothing.
+    pub async fn get_message(&mut self, timeout: Duration) -> Result<Option<Event<P>>> {
+        self.check_open()?;
+        match self.step_within(Some(timeout)).await {
+            Some(Step::Event(event)) => Ok(Some(event)),
+            Some(Step::Error(error)) => Err(error),
+            Some(Step::Ended) => Err(ended()),
+            Some(Step::Taken | Step::Empty) | None => Ok(None),
+        }
+    }
+
+    /// The next message that no handler takes, or gap, waiting for it so long at most and passing over
+    /// confirmations and handled messages.
+    ///
+    /// # Errors
+    ///
+    /// As [`get_message`](Self::get_message).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`get_message`](Self::get_message).
+    pub async fn next_message(&mut self, timeout: Duration) -> Result<Option<Event<P>>> {
+        self.check_open()?;
+        let deadline = time::Instant::now().checked_add(timeout);
+        loop {
+            let left = deadline.map(|at| at.saturating_duration_since(time::Instant::now()));
+            match self.step_within(left).await {
+                Some(Step::Event(Event::Confirmation(_)) | Step::Taken) => {}
+                Some(Step::Event(event)) => return Ok(Some(event)),
+                Some(Step::Error(error)) => return Err(error),
+                Some(Step::Ended) => return Err(ended()),
+                Some(Step::Empty) | None => return Ok(None),
+            }
+        }
+    }
+
+    /// Waits until the server has answered a PING that is sent now. It never shows up as an event.
+    ///
+    /// # Errors
+    ///
+    /// The connection was lost before the answer came.
+    pub async fn ping(&mut self) -> Result<()> {
+        self.check_open()?;
+        Confirming::new(self.shared.ping()).await
+    }
+
+    // ---- looking ----
+
+    /// The channels that are wanted, in the order of subscription.
+    pub fn channels(&self) -> Vec<Bytes> {
+        self.wanted(SubscriptionKind::Channel)
+    }
+
+    /// The patterns that are wanted, in the order of subscription.
+    pub fn patterns(&self) -> Vec<Bytes> {
+        self.wanted(SubscriptionKind::Pattern)
+    }
+
+    /// The shard channels that are wanted, in the order of subscription.
+    pub fn shard_channels(&self) -> Vec<Bytes> {
+        self.wanted(SubscriptionKind::Shard)
+    }
+
+    /// Whether anything is wanted.
+    pub fn is_subscribed(&self) -> bool {
+        !self.closed
+            && self
+                .shared
+                .with(|subscriptions| subscriptions.wanted_len() > 0)
+    }
+
+    /// Each name as it is wanted and as the server has confirmed it, and why the two differ if they do.
+    pub fn subscriptions(&self) -> Vec<Subscription> {
+        self.shared.with(|subscriptions| subscriptions.list())
+    }
+
+    /// Why there is no connection at the moment, if an attempt to make one has failed.
+    pub fn last_connect_error(&self) -> Option<Error> {
+        self.shared.trouble()
+    }
+
+    /// Counters.
+    pub fn stats(&self) -> Stats {
+        let (counters, queued, bytes) = self.shared.queue.counters();
+        let link = self.shared.stats();
+        let queued = queued as u64 + self.current.len() as u64;
+        Stats {
+            received: counters.received,
+            delivered: counters.received - counters.dropped - queued,
+            dropped: counters.dropped,
+            queued,
+            bytes_queued: (bytes + self.current.cost_left()) as u64,
+            gaps: counters.gaps,
+            reconnects: link.reconnects,
+            last_message: counters.last_message.map(|at| at.elapsed()),
+            last_pong: link.last_pong.map(|at| at.elapsed()),
+        }
+    }
+
+    /// A part that can be cloned, and that subscribes and unsubscribes from elsewhere, also within a handler.
+    pub fn handle(&self) -> PubSubHandle {
+        PubSubHandle::new(Arc::clone(&self.shared))
+    }
+
+    // ---- ending ----
+
+    /// Unsubscribes from everything and closes the connection; what the server sent before can still be read, then
+    /// the stream ends.
+    ///
+    /// # Errors
+    ///
+    /// The object was closed.
+    pub async fn drain(&mut self) -> Result<()> {
+        self.check_open()?;
+        let mut answers = Vec::new();
+        for kind in [
+            SubscriptionKind::Channel,
+            SubscriptionKind::Pattern,
+            SubscriptionKind::Shard,
+        ] {
+            answers.extend(self.shared.request_end(kind)?);
+        }
+        for answer in answers {
+            Confirming::new(Ok(answer)).await?;
+        }
+        if let Some(closed) = self.shared.close_and_wait() {
+            let _ = closed.await;
+        }
+        Ok(())
+    }
+
+    /// Closes the connection. What was not read is dropped; any further use is a
+    /// [misuse](ErrorKind::Misuse), but closing again does nothing.
+    ///
+    /// # Errors
+    ///
+    /// None at present.
+    pub async fn close(&mut self) -> Result<()> {
+        self.closed = true;
+        self.current = Batch::default();
+        if let Some(closed) = self.shared.close_and_wait() {
+            let _ = closed.await;
+        }
+        Ok(())
+    }
+
+    // ---- inside ----
+
+    fn check_open(&self) -> Result<()> {
+        if self.closed {
+            Err(Error::misuse("the PubSub was closed"))
+        } else {
+            Ok(())
+        }
+    }
+
+    async fn request(
+        &mut self,
+        verb: Verb,
+        kind: SubscriptionKind,
+        names: Vec<Blob>,
+    ) -> Result<()> {
+        request(&self.shared, verb, kind, names).await
+    }
+
+    async fn request_with(
+        &mut self,
+        kind: SubscriptionKind,
+        name: impl ToArg,
+        handler: Handler<P>,
+    ) -> Result<()> {
+        let name = one_name(&name);
+        let answer = self
+            .shared
+            .request(Verb::Subscribe, kind, vec![name.clone()])?;
+        let known = self.handlers.set(kind, name.clone(), handler);
+        let outcome = Confirming::new(Ok(answer)).await;
+        if outcome.is_err() {
+            match known {
+                Some(known) => drop(self.handlers.set(kind, name, known)),
+                None => self.handlers.remove(kind, &name),
+            }
+        }
+        outcome
+    }
+
+    async fn end_all(&mut self, kind: SubscriptionKind) -> Result<()> {
+        self.check_open()?;
+        match self.shared.request_end(kind)? {
+            Some(answer) => Confirming::new(Ok(answer)).await,
+            None => Ok(()),
+        }
+    }
+
+    fn wanted(&self, kind: SubscriptionKind) -> Vec<Bytes> {
+        let names = self.shared.with(|subscriptions| subscriptions.wanted(kind));
+        names.iter().map(Blob::to_bytes).collect()
+    }
+
+    /// One step, waiting for it so long at most; without a time for ever.
+    async fn step_within(&mut self, timeout: Option<Duration>) -> Option<Step<P>> {
+        let first = poll_fn(|cx| Poll::Ready(self.poll_step(cx))).await;
+        if let Poll::Ready(step) = first
+            && !matches!(step, Step::Empty)
+        {
+            return Some(step);
+        }
+        if timeout == Some(Duration::ZERO) {
+            // What has arrived at the socket is "there now" too: let the task that reads it have its turn.
+            tokio::task::yield_now().await;
+            return match poll_fn(|cx| Poll::Ready(self.poll_step(cx))).await {
+                Poll::Ready(step) => Some(step),
+                Poll::Pending => None,
+            };
+        }
+        let step = poll_fn(|cx| match self.poll_step(cx) {
+            Poll::Ready(Step::Empty) => Poll::Pending,
+            other => other,
+        });
+        match timeout {
+            Some(timeout) => time::timeout(timeout, step).await.ok(),
+            None => Some(step.await),
+        }
+    }
+
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Event<P>>>> {
+        if self.closed {
+            return Poll::Ready(None);
+        }
+        for _ in 0..TURN {
+            match std::task::ready!(self.poll_step(cx)) {
+                Step::Event(event) => return Poll::Ready(Some(Ok(event))),
+                Step::Error(error) => return Poll::Ready(Some(Err(error))),
+                Step::Taken => {}
+                Step::Ended => return Poll::Ready(None),
+                Step::Empty if self.shared.is_done() => return Poll::Ready(None),
+                Step::Empty => return Poll::Pending,
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Takes one thing out of the queue. [`Step::Empty`] leaves the waker behind; pending is only an asynchronous
+    /// handler at work.
+    #[inline]
+    fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Step<P>> {
+        match std::task::ready!(self.handlers.poll_running(cx)) {
+            None => {}
+            Some(Ok(())) => return Poll::Ready(Step::Taken),
+            Some(Err(error)) => return Poll::Ready(Step::Error(error)),
+        }
+        loop {
+            if let Some((block, record)) = self.current.next() {
+                let message = match message_of(block, record) {
+                    Ok(message) => message,
+                    Err(error) => return Poll::Ready(Step::Error(error)),
+                };
+                if self.handlers.is_empty() {
+                    return Poll::Ready(Step::Event(Event::Message(message)));
+                }
+                return match self.handlers.offer(message) {
+                    Err(message) => Poll::Ready(Step::Event(Event::Message(message))),
+                    Ok(Err(error)) => Poll::Ready(Step::Error(error)),
+                    Ok(Ok(())) => {
+                        Poll::Ready(match std::task::ready!(self.handlers.poll_running(cx)) {
+                            None | Some(Ok(())) => Step::Taken,
+                            Some(Err(error)) => Step::Error(error),
+                        })
+                    }
+                };
+            }
+            return Poll::Ready(match self.shared.queue.pop(Some(cx)) {
+                Popped::Item(Item::Batch(batch)) => {
+                    self.current = batch;
+                    continue;
+                }
+                Popped::Item(Item::Confirmation(confirmation)) => {
+                    if let Some((kind, name)) = confirmation.ended()
+                        && !self.handlers.is_empty()
+                        && !self.shared.with(|wanted| wanted.is_wanted(kind, name))
+                    {
+                        self.handlers.remove(kind, name);
+                    }
+                    if self.ignore_confirmations {
+                        Step::Taken
+                    } else {
+                        Step::Event(Event::Confirmation(confirmation))
+                    }
+                }
+                Popped::Item(Item::Gap(gap)) => {
+                    if let Some(on_gap) = &mut self.on_gap {
+                        on_gap(&gap);
+                    }
+                    Step::Event(Event::Gap(gap))
+                }
+                Popped::Item(Item::Error(error)) => Step::Error(error),
+                Popped::Empty => Step::Empty,
+                Popped::Ended => Step::Ended,
+            });
+        }
+    }
+}
+
+#[inline]
+fn message_of<P: FromPayload>(block: &Bytes, record: &Record) -> Result<Message<P>> {
+    let range = record.payload();
+    let payload = if range.len() <= COPIED_PAYLOAD {
+        Bytes::copy_from_slice(&block[range])
+    } else {
+        block.slice(range)
+    };
+    let (names, channel) = record.names(block);
+    let payload = match P::from_payload(payload) {
+        Ok(payload) => payload,
+        Err(error) => return Err(undecodable(block, record, error)),
+    };
+    Ok(Message::new(
+        names,
+        channel,
+        record.pattern_len(),
+        record.kind(),
+        payload,
+    ))
+}
+
+#[cold]
+fn undecodable(block: &Bytes, record: &Record, error: PayloadError) -> Error {
+    let channel = Blob::copy_from(&block[record.channel()]);
+    Error::new(
+        ErrorKind::Decode,
+        format!("a message of {channel} could not be decoded"),
+    )
+    .with_source(error)
+    .with_raw(Bytes::copy_from_slice(&block[record.payload()]))
+}
+
+fn ended() -> Error {
+    Error::closed("the subscriber has ended")
+}
+
+/// The names among the arguments of a call.
+pub(crate) fn names<S>(names: impl ToArgs<S>) -> Vec<Blob> {
+    names.collect_args().into_iter().map(Blob::from).collect()
+}
+
+fn one_name(name: &impl ToArg) -> Blob {
+    names(name).pop().unwrap_or_default()
+}
+
+/// Asks for names at once; the answer is to be awaited.
+fn request(shared: &Shared, verb: Verb, kind: SubscriptionKind, names: Vec<Blob>) -> Confirming {
+    if names.is_empty() {
+        let text = format!("{} needs at least one name", verb.name(kind));
+        return Confirming::new(Err(Error::misuse(text)));
+    }
+    Confirming::new(shared.request(verb, kind, names))
+}
+
+impl<P: FromPayload> Stream for PubSub<P> {
+    type Item = Result<Event<P>>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.get_mut().poll_event(cx)
+    }
+}
+
+// Nothing in it is pinned: a running handler is in a box of its own.
+impl<P> Unpin for PubSub<P> {}
+
+impl<P> fmt::Debug for PubSub<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PubSub")
+            .field(
+                "wanted",
+                &self.shared.with(|subscriptions| subscriptions.wanted_len()),
+            )
+            .field("handlers", &self.handlers)
+            .field("closed", &self.closed)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<P> Drop for PubSub<P> {
+    fn drop(&mut self) {
+        self.shared.close();
+    }
+}

@@ -1,0 +1,574 @@
+//! The bounded queue between the task that owns the socket and the subscriber that reads.
+//!
+//! Messages travel in batches, one for all that a single read brought: one lock and one wake. A batch is the
+//! block of bytes and the offsets of its messages; the messages themselves are made on the subscriber's side.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Waker};
+use std::time::{Instant, SystemTime};
+
+use bytes::Bytes;
+use tidings_proto::Blob;
+use tidings_proto::pubsub::Record;
+
+use super::event::{Confirmation, Gap, GapCause};
+use crate::error::{Error, ErrorKind};
+
+/// Messages that a queue holds unless told otherwise.
+const DEFAULT_MESSAGES: usize = 65_536;
+
+/// Bytes that a queue holds unless told otherwise: as much as servers keep for a subscriber by default.
+const DEFAULT_BYTES: usize = 32 * 1024 * 1024;
+
+/// Names that the gap of an overflow lists; with more it says that any name may be concerned.
+const GAP_NAMES: usize = 64;
+
+/// What a full queue does.
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Overflow {
+    /// Stop reading the socket until there is room. Nothing is dropped here; the server ends the connection when
+    /// its own output limit is reached, which then shows as a gap.
+    #[default]
+    Backpressure,
+    /// Drop the oldest messages that were not read yet.
+    DropOldest,
+    /// Drop the newest messages.
+    DropNewest,
+    /// End the subscriber with an error.
+    Close,
+}
+
+/// The bounds of a queue.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    pub(crate) messages: usize,
+    pub(crate) bytes: usize,
+    pub(crate) overflow: Overflow,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            messages: DEFAULT_MESSAGES,
+            bytes: DEFAULT_BYTES,
+            overflow: Overflow::default(),
+        }
+    }
+}
+
+/// The messages that one read brought.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    block: Bytes,
+    records: Vec<Record>,
+    next: usize,
+    /// What the records cost together, as they were counted into the queue and not yet out of it.
+    cost: usize,
+}
+
+impl Batch {
+    pub(crate) fn new(block: Bytes, records: Vec<Record>) -> Self {
+        let cost = records.iter().map(Record::cost).sum();
+        Self {
+            block,
+            records,
+            next: 0,
+            cost,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn next(&mut self) -> Option<(&Bytes, &Record)> {
+        let record = self.records.get(self.next)?;
+        self.next += 1;
+        Some((&self.block, record))
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.records.len() - self.next
+    }
+
+    /// What the messages that are left cost.
+    pub(crate) fn cost_left(&self) -> usize {
+        self.rest().iter().map(Record::cost).sum()
+    }
+
+    fn rest(&self) -> &[Record] {
+        &self.records[self.next..]
+    }
+
+    /// How many of the first messages fit into so many messages and bytes.
+    fn fitting(&self, messages: usize, bytes: usize) -> usize {
+        let mut left = bytes;
+        self.rest()
+            .iter()
+            .take(messages)
+            .take_while(|record| match left.checked_sub(record.cost()) {
+                Some(rest) => {
+                    left = rest;
+                    true
+                }
+                None => false,
+            })
+            .count()
+    }
+
+    /// The first `keep` messages in a block of their own, so that they do not keep alive what was dropped.
+    fn compact(self, keep: usize) -> Self {
+        let kept = &self.rest()[..keep];
+        if kept.iter().map(Record::cost).sum::<usize>() * 2 >= self.block.len() {
+            let records = kept.to_vec();
+            return Self::new(self.block, records);
+        }
+        let mut bytes = Vec::new();
+        let records = kept
+            .iter()
+            .map(|record| record.copy_to(&self.block, &mut bytes))
+            .collect();
+        Self::new(bytes.into(), records)
+    }
+}
+
+/// One thing in a queue.
+#[derive(Debug)]
+pub(crate) enum Item {
+    Batch(Batch),
+    Confirmation(Confirmation),
+    Gap(Gap),
+    Error(Error),
+}
+
+/// Counters of one subscriber.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Counters {
+    pub(crate) received: u64,
+    pub(crate) dropped: u64,
+    pub(crate) gaps: u64,
+    pub(crate) last_message: Option<Instant>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Queue {
+    bounds: Bounds,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    items: VecDeque<Item>,
+    messages: usize,
+    bytes: usize,
+    counters: Counters,
+    /// Nothing comes behind the items any more.
+    ended: bool,
+    reader: Option<Waker>,
+    /// Whoever fills the queue, waiting for room in it.
+    writer: Option<Waker>,
+}
+
+/// What [`Queue::pop`] found.
+pub(crate) enum Popped {
+    Item(Item),
+    Empty,
+    Ended,
+}
+
+impl Queue {
+    pub(crate) fn new(bounds: Bounds) -> Self {
+        Self {
+            bounds,
+            inner: Mutex::default(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    // ---- the reader's side ----
+
+    /// The oldest item. If there is none, `cx` is woken when one comes.
+    pub(crate) fn pop(&self, cx: Option<&mut Context<'_>>) -> Popped {
+        let mut inner = self.lock();
+        let Some(item) = inner.items.pop_front() else {
+            if inner.ended {
+                return Popped::Ended;
+            }
+            if let Some(cx) = cx {
+                match &mut inner.reader {
+                    Some(waker) => waker.clone_from(cx.waker()),
+                    none => *none = Some(cx.waker().clone()),
+                }
+            }
+            return Popped::Empty;
+        };
+        let mut writer = None;
+        if let Item::Batch(batch) = &item {
+            inner.messages -= batch.len();
+            inner.bytes -= batch.cost;
+            if self.has_room(&inner) {
+                writer = inner.writer.take();
+            }
+        }
+        drop(inner);
+        if let Some(waker) = writer {
+            waker.wake();
+        }
+        Popped::Item(item)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lock().items.is_empty()
+    }
+
+    /// The counters, and the messages and bytes that are queued.
+    pub(crate) fn counters(&self) -> (Counters, usize, usize) {
+        let inner = self.lock();
+        (inner.counters.clone(), inner.messages, inner.bytes)
+    }
+
+    // ---- the writer's side ----
+
+    fn has_room(&self, inner: &Inner) -> bool {
+        self.bounds.overflow != Overflow::Backpressure
+            || (inner.messages < self.bounds.messages && inner.bytes < self.bounds.bytes)
+    }
+
+    /// Whether the socket is to be read. If not, `cx` is woken when it is.
+    pub(crate) fn poll_room(&self, cx: &mut Context<'_>) -> bool {
+        let mut inner = self.lock();
+        let room = self.has_room(&inner);
+        inner.writer = (!room).then(|| cx.waker().clone());
+        room
+    }
+
+    /// Adds what one read brought. `false`: the queue was full and closes the subscriber.
+    pub(crate) fn push(&self, items: impl IntoIterator<Item = Item>) -> bool {
+        let mut inner = self.lock();
+        let mut open = true;
+        for item in items {
+            match item {
+                Item::Batch(batch) => open &= self.push_batch(&mut inner, batch),
+                Item::Gap(gap) => inner.push_gap(gap),
+                // What a drop policy may drop silently: the state is not lost, only the news of it.
+                Item::Confirmation(_) if self.is_crowded(&inner) => {}
+                item => inner.items.push_back(item),
+            }
+        }
+        let reader = inner.reader.take();
+        drop(inner);
+        if let Some(waker) = reader {
+            waker.wake();
+        }
+        open
+    }
+
+    /// Nothing comes any more, after `last` if there is such a thing.
+    pub(crate) fn end(&self, last: Option<Error>) {
+        let mut inner = self.lock();
+        if !inner.ended {
+            inner.items.extend(last.map(Item::Error));
+            inner.ended = true;
+        }
+        let reader = inner.reader.take();
+        drop(inner);
+        if let Some(waker) = reader {
+            waker.wake();
+        }
+    }
+
+    /// Wakes the reader to look again at what is not in the queue.
+    pub(crate) fn wake(&self) {
+        let reader = self.lock().reader.take();
+        if let Some(waker) = reader {
+            waker.wake();
+        }
+    }
+
+    /// Twice as many items as messages are allowed: a consumer that has stopped, and a connection that comes and
+    /// goes.
+    fn is_crowded(&self, inner: &Inner) -> bool {
+        inner.items.len()
+            > self
+                .bounds
+                .messages
+                .saturating_mul(2)
+                .max(DEFAULT_MESSAGES * 4)
+    }
+
+    fn push_batch(&self, inner: &mut Inner, batch: Batch) -> bool {
+        inner.counters.received += batch.len() as u64;
+        inner.counters.last_message = Some(Instant::now());
+        let Bounds {
+            messages,
+            bytes,
+            overflow,
+        } = self.bounds;
+        let cost = batch.cost;
+        let fits = inner.messages + batch.len() <= messages && inner.bytes + cost <= bytes;
+        if fits || overflow == Overflow::Backpressure {
+            inner.messages += batch.len();
+            inner.bytes += cost;
+            inner.items.push_back(Item::Batch(batch));
+            return true;
+        }
+        if overflow == Overflow::DropOldest {
+            inner.messages += batch.len();
+            inner.bytes += cost;
+            inner.items.push_back(Item::Batch(batch));
+            self.drop_oldest(inner);
+            return true;
+        }
+        let room = batch.fitting(
+            messages.saturating_sub(inner.messages),
+            bytes.saturating_sub(inner.bytes),
+        );
+        // A message larger than the whole queue could otherwise never pass.
+        let room = if inner.messages == 0 {
+            room.max(1)
+        } else {
+            room
+        };
+        let lost = gap_of(&batch, room, batch.len() - room);
+        if room > 0 {
+            let kept = batch.compact(room);
+            inner.messages += kept.len();
+            inner.bytes += kept.cost;
+            inner.items.push_back(Item::Batch(kept));
+        }
+        if let Some(gap) = lost {
+            inner.counters.dropped += gap.dropped().unwrap_or_default();
+            inner.push_gap(gap);
+            if overflow == Overflow::Close {
+                let text = "the subscriber's queue is full, and was told to close then";
+                inner
+                    .items
+                    .push_back(Item::Error(Error::new(ErrorKind::Overflow, text)));
+                inner.ended = true;
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Drops from the front until the rest fits. The gap stands where the first dropped message was; what is
+    /// not a message stays.
+    fn drop_oldest(&self, inner: &mut Inner) {
+        let Bounds {
+            messages, bytes, ..
+        } = self.bounds;
+        let Some(place) = inner.first_batch(0) else {
+            return;
+        };
+        let mut gap: Option<Gap> = None;
+        let mut at = place;
+        loop {
+            let Some(Item::Batch(batch)) = inner.items.get_mut(at) else {
+                break;
+            };
+            let (mut left, mut held, before) = (inner.messages, inner.bytes, inner.messages);
+            for record in batch.rest() {
+                // A message larger than the whole queue could otherwise never pass.
+                if left == 1 || (left <= messages && held <= bytes) {
+                    break;
+                }
+                left -= 1;
+                held -= record.cost();
+            }
+            let count = before - left;
+            if let Some(lost) = gap_of(batch, 0, count) {
+                match &mut gap {
+                    Some(gap) => gap.merge(&lost),
+                    none => *none = Some(lost),
+                }
+            }
+            batch.next += count;
+            batch.cost -= inner.bytes - held;
+            let more = batch.len() == 0;
+            (inner.messages, inner.bytes) = (left, held);
+            if !more {
+                break;
+            }
+            inner.items.remove(at);
+            let Some(next) = inner.first_batch(at) else {
+                break;
+            };
+            at = next;
+        }
+        if let Some(gap) = gap {
+            inner.counters.dropped += gap.dropped().unwrap_or_default();
+            inner.insert_gap(place, gap);
+        }
+    }
+}
+
+/// The gap for `count` messages of `batch` that are dropped, from the one at `from` on.
+fn gap_of(batch: &Batch, from: usize, count: usize) -> Option<Gap> {
+    let lost = batch
+        .rest()
+        .get(from..from + count)
+        .filter(|lost| !lost.is_empty())?;
+    let mut names: HashSet<&[u8]> = HashSet::new();
+    for record in lost {
+        names.insert(&batch.block[record.pattern().unwrap_or_else(|| record.channel())]);
+        if names.len() > GAP_NAMES {
+            names.clear();
+            break;
+        }
+    }
+    let mut names: Vec<Blob> = names.into_iter().map(Blob::copy_from).collect();
+    names.sort_unstable();
+    let now = SystemTime::now();
+    Some(Gap::new(
+        GapCause::Overflow,
+        now,
+        now,
+        Some(count as u64),
+        names,
+    ))
+}
+
+impl Inner {
+    fn first_batch(&self, from: usize) -> Option<usize> {
+        (from..self.items.len()).find(|at| matches!(self.items[*at], Item::Batch(_)))
+    }
+
+    fn push_gap(&mut self, gap: Gap) {
+        let at = self.items.len();
+        self.insert_gap(at, gap);
+    }
+
+    /// Puts `gap` before the item at `at`, into the gap that stands there already if it has the same cause.
+    fn insert_gap(&mut self, at: usize, gap: Gap) {
+        let before = self.items.iter_mut().take(at).rev();
+        for item in before {
+            match item {
+                Item::Gap(known) if known.cause() == gap.cause() => return known.merge(&gap),
+                Item::Confirmation(_) | Item::Gap(_) => {}
+                Item::Batch(_) | Item::Error(_) => break,
+            }
+        }
+        self.counters.gaps += 1;
+        self.items.insert(at, Item::Gap(gap));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tidings_proto::pubsub::{Scan, scan_message};
+
+    fn batch(range: std::ops::Range<u32>) -> Item {
+        let (mut block, mut records) = (Vec::new(), Vec::new());
+        for n in range {
+            let at = block.len();
+            let n = format!("{n:04}");
+            block.extend_from_slice(
+                format!(">3\r\n$7\r\nmessage\r\n$2\r\nch\r\n$4\r\n{n}\r\n").as_bytes(),
+            );
+            let Scan::Message(record, _) = scan_message(&block[at..], false) else {
+                panic!()
+            };
+            records.push(record.offset_by(at));
+        }
+        Item::Batch(Batch::new(block.into(), records))
+    }
+
+    fn queue(messages: usize, overflow: Overflow) -> Queue {
+        Queue::new(Bounds {
+            messages,
+            bytes: usize::MAX,
+            overflow,
+        })
+    }
+
+    /// Numbers for messages, `-n` for a gap of n, `!` for an error.
+    fn drain(queue: &Queue) -> String {
+        let mut out = Vec::new();
+        loop {
+            match queue.pop(None) {
+                Popped::Item(Item::Batch(mut batch)) => {
+                    while let Some((block, record)) = batch.next() {
+                        let payload = &block[record.payload()];
+                        let n: u32 = std::str::from_utf8(payload).unwrap().parse().unwrap();
+                        out.push(n.to_string());
+                    }
+                }
+                Popped::Item(Item::Gap(gap)) => {
+                    assert_eq!(gap.names().collect::<Vec<_>>(), [b"ch"]);
+                    out.push(format!("-{}", gap.dropped().unwrap()));
+                }
+                Popped::Item(Item::Error(_)) => out.push("!".to_owned()),
+                Popped::Item(Item::Confirmation(_)) => out.push("c".to_owned()),
+                Popped::Empty | Popped::Ended => return out.join(" "),
+            }
+        }
+    }
+
+    #[test]
+    fn drop_oldest_keeps_the_newest_and_the_gap_stands_before_them() {
+        let queue = queue(3, Overflow::DropOldest);
+        assert!(queue.push([batch(0..2)]));
+        assert!(queue.push([batch(2..4)]));
+        assert!(queue.push([batch(4..6)]));
+        assert_eq!(drain(&queue), "-3 3 4 5");
+        assert!(queue.push([batch(6..8)]));
+        assert_eq!(drain(&queue), "6 7");
+        assert_eq!(queue.counters().0.dropped, 3);
+    }
+
+    #[test]
+    fn drop_newest_keeps_the_oldest_and_the_gap_stands_behind_them() {
+        let queue = queue(3, Overflow::DropNewest);
+        queue.push([batch(0..2)]);
+        queue.push([batch(2..6)]);
+        queue.push([batch(6..8)]);
+        assert_eq!(drain(&queue), "0 1 2 -5");
+        queue.push([batch(8..9)]);
+        assert_eq!(drain(&queue), "8");
+    }
+
+    #[test]
+    fn close_delivers_what_fitted_then_the_gap_then_the_error_then_the_end() {
+        let queue = queue(3, Overflow::Close);
+        assert!(!queue.push([batch(0..5)]));
+        assert_eq!(drain(&queue), "0 1 2 -2 !");
+        assert!(matches!(queue.pop(None), Popped::Ended));
+    }
+
+    #[test]
+    fn backpressure_takes_what_was_read_and_asks_to_read_no_more() {
+        let queue = queue(3, Overflow::Backpressure);
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(queue.poll_room(&mut cx));
+        queue.push([batch(0..5)]);
+        assert!(!queue.poll_room(&mut cx));
+        assert_eq!(drain(&queue), "0 1 2 3 4");
+        assert!(queue.poll_room(&mut cx));
+    }
+
+    #[test]
+    fn a_message_larger_than_the_queue_passes_when_it_is_alone() {
+        for overflow in [Overflow::DropOldest, Overflow::DropNewest] {
+            let queue = Queue::new(Bounds {
+                messages: 10,
+                bytes: 1,
+                overflow,
+            });
+            queue.push([batch(0..1)]);
+            assert_eq!(drain(&queue), "0");
+        }
+    }
+
+    #[test]
+    fn what_drop_newest_keeps_does_not_keep_alive_what_it_drops() {
+        let queue = queue(1, Overflow::DropNewest);
+        queue.push([batch(0..1000)]);
+        let Popped::Item(Item::Batch(batch)) = queue.pop(None) else {
+            panic!()
+        };
+        assert!(batch.block.len() < 100);
+    }
+}
