@@ -1,18 +1,49 @@
-//! Real Redis and Valkey servers for tests, a scripted peer and a fault proxy.
+//! Real Redis and Valkey servers for tests, a scripted peer, a fault proxy, and a checker that knows
+//! what a subscriber should have received.
 //!
 //! ```
-//! use tidings_testkit::{Server, matrix};
+//! use tidings_testkit::{Protocol, Server, matrix};
 //!
 //! for binary in matrix() {
 //!     let server = Server::builder().binary(&binary).password("s3cret").start()?;
-//!     // … connect the client under test to `server.url()` …
-//!     assert_eq!(server.cli(["PING"]), "PONG");
-//!     server.kill();
-//!     // … the client notices …
-//!     server.restart();
+//!     for protocol in Protocol::ALL {
+//!         let url = server.url_for(protocol); // redis://:s3cret@127.0.0.1:12345?protocol=2
+//!         // … connect the client under test …
+//!         server.kill();
+//!         // … it notices …
+//!         server.restart();
+//!         // … and is back, subscribed to what it was …
+//!         # drop(url);
+//!     }
 //! } // the server ends here
 //! # Ok::<(), tidings_testkit::StartError>(())
 //! ```
+//!
+//! All of it is synchronous and built on threads, so that it serves asynchronous and blocking tests
+//! alike; none of it shares a line with the Tidings client, so that neither hides the other's
+//! mistakes. Any client of any language can be tested with it.
+//!
+//! | | |
+//! |---|---|
+//! | [`Server`] | a server as a child process: free port, Unix socket, TLS, password, ACL users, any configuration line; [`kill`](Server::kill), [`stop_process`](Server::stop_process), [`restart`](Server::restart) |
+//! | [`ScriptedPeer`] | listens, and says byte for byte what the test says; [`frame`] builds the bytes |
+//! | [`Proxy`] | stands before a server and cuts, delays, halves, goes silent |
+//! | [`Publisher`] | publishes 1, 2, 3, … and knows which of them the server acknowledged |
+//! | [`Checker`] | no reorder, no duplicate, every loss covered by a gap at its place, nobody deaf |
+//!
+//! # Which servers
+//!
+//! [`servers`] finds `redis-server` and `valkey-server`: in the path lists of the environment
+//! variables `TIDINGS_REDIS_SERVER` and `TIDINGS_VALKEY_SERVER`, on the `PATH`, and in
+//! `target/servers/*/bin/`. [`matrix`] picks those that tests run on: the oldest and the newest Redis
+//! and the newest Valkey, or what `TIDINGS_TEST_SERVERS` says (`all`, `redis-7.0.15,valkey-9`). Where
+//! there is none, a test fails and says how to get one.
+//!
+//! # Not here
+//!
+//! Containers, clusters and Sentinel. A server may be made a member of a cluster with
+//! [`config`](ServerBuilder::config); its bus port is free as well. Signals and the watcher that ends
+//! servers after a crash of the test process need Unix; elsewhere servers end when they are dropped.
 
 mod admin;
 mod binaries;

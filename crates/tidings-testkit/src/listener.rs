@@ -1,12 +1,17 @@
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
+use socket2::SockRef;
+
+use crate::wait::STEP;
+
 /// Accepts connections in a thread until it is dropped; then nobody listens any more.
 #[derive(Debug)]
 pub(crate) struct Acceptor {
+    listener: TcpListener,
     address: SocketAddr,
     closing: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -19,15 +24,18 @@ impl Acceptor {
         mut accepted: impl FnMut(TcpStream) + Send + 'static,
     ) -> io::Result<Self> {
         let address = listener.local_addr()?;
+        let incoming = listener.try_clone()?;
         let closing = Arc::new(AtomicBool::new(false));
         let closed = Arc::clone(&closing);
         let accept = move || {
-            for stream in listener.incoming() {
+            for stream in incoming.incoming() {
                 if closed.load(Ordering::SeqCst) {
                     return;
                 }
-                if let Ok(stream) = stream {
-                    accepted(stream);
+                match stream {
+                    Ok(stream) => accepted(stream),
+                    // Too many open files, perhaps: that passes.
+                    Err(_) => thread::sleep(STEP),
                 }
             }
         };
@@ -35,6 +43,7 @@ impl Acceptor {
             .name(format!("accept {address}"))
             .spawn(accept)?;
         Ok(Self {
+            listener,
             address,
             closing,
             thread: Some(thread),
@@ -45,8 +54,13 @@ impl Acceptor {
 impl Drop for Acceptor {
     fn drop(&mut self) {
         self.closing.store(true, Ordering::SeqCst);
-        // Wakes the thread from its accept.
-        let woken = TcpStream::connect(self.address).is_ok();
+        // Closing alone would leave it listening while another thread forks a child process, which
+        // holds a copy of the socket until it executes its program. On Linux this wakes the thread.
+        let stopped = SockRef::from(&self.listener)
+            .shutdown(Shutdown::Both)
+            .is_ok();
+        // Elsewhere a connection does.
+        let woken = stopped || TcpStream::connect(self.address).is_ok();
         if let Some(thread) = self.thread.take()
             && woken
         {

@@ -156,8 +156,9 @@ enum Greeting {
     WithoutHello,
 }
 
-/// For the first command of a handshake: a client that has none to send is rare.
-const FIRST_WORD: Duration = Duration::from_secs(1);
+/// For the first command of a handshake. A client that has none to send is rare, a machine that is
+/// busy is not.
+const FIRST_WORD: Duration = DEADLINE;
 
 /// After this long without a further command a handshake is taken for finished. If that was too
 /// soon, nothing is lost: what comes late is answered by the next read.
@@ -287,7 +288,8 @@ impl ScriptedConnection {
     /// `SELECT`, …) as Redis 7.2 would, and returns the protocol it asked for.
     ///
     /// Ends as soon as another command is there (which is left for the next read) or nothing comes
-    /// for 50 ms. Commands of a handshake that come later are answered by the next read.
+    /// for 50 ms (or for 10 s at first). Commands of a handshake that come later are answered by the
+    /// next read.
     ///
     /// # Panics
     ///

@@ -48,6 +48,7 @@ fn a_killed_server_closes_its_connections_and_comes_back_on_the_same_port() {
         assert_eq!(client.read(&mut [0]).unwrap_or(0), 0);
         assert!(TcpStream::connect(server.address()).is_err());
         assert_eq!(server.pid(), None);
+        assert!(!server.is_running());
         server.kill(); // once is enough, twice is no mistake
 
         server.restart();
@@ -87,6 +88,16 @@ fn a_stopped_server_keeps_its_connections_and_answers_when_it_goes_on() {
         server.restart(); // a stopped one can be killed
         assert_eq!(server.cli(["PING"]), "PONG");
     });
+}
+
+#[test]
+fn a_server_that_ended_by_itself_is_seen_and_can_be_restarted() {
+    let server = Server::start();
+    assert!(server.is_running());
+    let _ = server.try_admin(["SHUTDOWN", "NOSAVE"]);
+    eventually("the server has ended", || !server.is_running());
+    server.restart();
+    assert!(server.is_running());
 }
 
 #[test]

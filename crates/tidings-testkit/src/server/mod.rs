@@ -10,7 +10,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::thread;
-use std::time::{Duration, Instant};
+#[cfg(unix)]
+use std::time::Duration;
+use std::time::Instant;
 
 pub use builder::{ServerBuilder, StartError};
 
@@ -62,6 +64,7 @@ pub const ADMIN_NAME: &str = "tidings-testkit";
 const ATTEMPTS: u32 = 5;
 
 /// A server waits 10 s for its replicas at SIGTERM.
+#[cfg(unix)]
 const GRACE: Duration = Duration::from_secs(15);
 
 impl Server {
@@ -357,6 +360,14 @@ impl Server {
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
         lock(&self.process).as_ref().map(Process::id)
+    }
+
+    /// Whether it runs, or stands still: not so if it was killed, or ended by itself.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        lock(&self.process)
+            .as_mut()
+            .is_some_and(|process| process.ended().is_none())
     }
 
     /// The program that runs.

@@ -2,10 +2,8 @@ use std::fs::OpenOptions;
 use std::io;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
-
-use crate::wait::STEP;
+#[cfg(unix)]
+use std::time::Duration;
 
 /// A server's process, and beside it a watcher that ends it should this process die without a
 /// chance to clean up.
@@ -58,14 +56,15 @@ impl Process {
     }
 
     /// Waits for the end for a while.
+    #[cfg(unix)]
     pub(super) fn wait(&mut self, for_at_most: Duration) -> Option<ExitStatus> {
-        let start = Instant::now();
+        let start = std::time::Instant::now();
         loop {
             let ended = self.ended();
             if ended.is_some() || start.elapsed() > for_at_most {
                 return ended;
             }
-            thread::sleep(STEP);
+            std::thread::sleep(crate::wait::STEP);
         }
     }
 
@@ -85,6 +84,7 @@ impl Drop for Process {
 mod signals {
     use std::io;
 
+    use rustix::io::retry_on_intr;
     use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 
     impl super::Process {
@@ -93,7 +93,8 @@ mod signals {
             kill_process(self.pid()?, Signal::STOP)?;
             // NOWAIT leaves an exit status to `Child::wait`.
             let options = WaitIdOptions::STOPPED | WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
-            waitid(WaitId::Pid(self.pid()?), options)?;
+            let pid = self.pid()?;
+            retry_on_intr(|| waitid(WaitId::Pid(pid), options))?;
             Ok(())
         }
 
