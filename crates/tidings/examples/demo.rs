@@ -45,7 +45,9 @@ async fn walk(url: &str) -> tidings::Result<()> {
     let first = format!("{prefix}:my-first-channel");
     let second = format!("{prefix}:my-second-channel");
     let pattern = format!("{prefix}:my-*");
-    let walk = Walk { prefix: format!("{prefix}:") };
+    let walk = Walk {
+        prefix: format!("{prefix}:"),
+    };
 
     walk.title("Subscribing, and the confirmations with their counts");
     walk.code("let mut pubsub = client.pubsub().await?;");
@@ -104,7 +106,9 @@ async fn walk(url: &str) -> tidings::Result<()> {
     walk.code(r#"pubsub.subscribe_with("my-channel", |message| println!("MY HANDLER: {}", message.text())).await?;"#);
     let channel = format!("{prefix}:my-channel");
     pubsub
-        .subscribe_with(&channel, |message| println!("      MY HANDLER: {}", message.text()))
+        .subscribe_with(&channel, |message| {
+            println!("      MY HANDLER: {}", message.text())
+        })
         .await?;
     walk.read(&mut pubsub).await?;
     walk.code(r#"client.publish("my-channel", "awesome data").await?"#);
@@ -125,13 +129,17 @@ async fn walk(url: &str) -> tidings::Result<()> {
     walk.title("A slow reader loses messages, and is told how many");
     walk.code(r#"let mut slow = client.pubsub().channels(["my-channel"]).queue(3, 1 << 20).overflow(Overflow::DropOldest).await?;"#);
     let slow = client.pubsub().channels([&channel]).queue(3, 1 << 20);
-    let mut slow = slow.overflow(Overflow::DropOldest).ignore_subscribe_messages(true).await?;
+    let mut slow = slow
+        .overflow(Overflow::DropOldest)
+        .ignore_subscribe_messages(true)
+        .await?;
     walk.code("for n in 1..=10 { client.publish(\"my-channel\", n).await?; }");
     for n in 1..=10 {
         client.publish(&channel, n).await?;
     }
     slow.ping().await?;
-    while let Some(event) = slow.get_message(Duration::ZERO).await? {
+    walk.code("while let Some(event) = slow.next_message(Duration::ZERO).await? { … }");
+    while let Some(event) = slow.next_message(Duration::ZERO).await? {
         walk.event(&event);
     }
 
@@ -141,12 +149,21 @@ async fn walk(url: &str) -> tidings::Result<()> {
 
 /// Ends the connection of the subscriber to `channel`, as an operator or an overloaded server would.
 async fn kill(client: &Client, channel: &str) -> tidings::Result<()> {
-    let clients: String = client.run(cmd("CLIENT").arg("LIST").arg("TYPE").arg("pubsub")).await?;
+    let clients: String = client
+        .run(cmd("CLIENT").arg("LIST").arg("TYPE").arg("pubsub"))
+        .await?;
     debug_assert!(!channel.is_empty());
     // The newest Pub/Sub connection is the one that this walk made.
-    let ids = clients.lines().filter_map(|line| line.strip_prefix("id=")?.split(' ').next());
-    let newest = ids.filter_map(|id| id.parse::<u64>().ok()).max().unwrap_or_default();
-    client.run(cmd("CLIENT").arg("KILL").arg("ID").arg(newest)).await
+    let ids = clients
+        .lines()
+        .filter_map(|line| line.strip_prefix("id=")?.split(' ').next());
+    let newest = ids
+        .filter_map(|id| id.parse::<u64>().ok())
+        .max()
+        .unwrap_or_default();
+    client
+        .run(cmd("CLIENT").arg("KILL").arg("ID").arg(newest))
+        .await
 }
 
 /// Prints what happens.
@@ -188,19 +205,36 @@ impl Walk {
 
     fn message(&self, message: &Message) -> String {
         let kind = message.kind();
-        let pattern = message.pattern_str().map(|p| format!(" pattern {p:?},")).unwrap_or_default();
-        format!("{kind}:{pattern} channel {:?}, payload {:?}", message.channel_str(), message.text())
+        let pattern = message
+            .pattern_str()
+            .map(|p| format!(" pattern {p:?},"))
+            .unwrap_or_default();
+        format!(
+            "{kind}:{pattern} channel {:?}, payload {:?}",
+            message.channel_str(),
+            message.text()
+        )
     }
 
     fn confirmation(&self, confirmation: &Confirmation) -> String {
         let count = confirmation.count();
-        format!("{}: {:?}, {count} subscribed now", confirmation.kind(), confirmation.name_str())
+        format!(
+            "{}: {:?}, {count} subscribed now",
+            confirmation.kind(),
+            confirmation.name_str()
+        )
     }
 
     fn gap(&self, gap: &Gap) -> String {
         let names: Vec<_> = gap.names().map(String::from_utf8_lossy).collect();
         let time = gap.until().duration_since(gap.since()).unwrap_or_default();
-        let dropped = gap.dropped().map(|n| format!("{n} messages, ")).unwrap_or_default();
-        format!("GAP: {:?}, {dropped}within {time:.1?}, of {names:?}", gap.cause())
+        let dropped = gap
+            .dropped()
+            .map(|n| format!("{n} messages, "))
+            .unwrap_or_default();
+        format!(
+            "GAP: {:?}, {dropped}within {time:.1?}, of {names:?}",
+            gap.cause()
+        )
     }
 }

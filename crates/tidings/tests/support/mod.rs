@@ -1,0 +1,108 @@
+//! What the tests on real servers share: the matrix of servers and protocols, and a few steps.
+#![allow(dead_code, reason = "each test file uses its own part of it")]
+
+use std::future::Future;
+use std::time::Duration;
+
+use tidings::{Client, Event, PubSub, Result};
+use tidings_testkit::{Binary, Protocol, Server, matrix};
+
+/// How long a test waits for what must come. Only a failing test waits so long.
+pub(crate) const SOON: Duration = Duration::from_secs(10);
+
+/// How long a test waits for what must not come.
+pub(crate) const QUIET: Duration = Duration::from_millis(100);
+
+/// One server, freshly started, and the protocol to speak to it.
+pub(crate) struct Case {
+    pub(crate) server: Server,
+    pub(crate) protocol: Protocol,
+}
+
+impl Case {
+    /// The server's URL for this case's protocol.
+    pub(crate) fn url(&self) -> String {
+        self.server.url_for(self.protocol)
+    }
+
+    /// A client of the server.
+    pub(crate) async fn client(&self) -> Client {
+        Client::connect(self.url())
+            .await
+            .expect("the server takes connections")
+    }
+}
+
+/// Runs `test` on every server of the matrix in both protocols, each time on a server of its own.
+pub(crate) fn on_each<F: Future<Output = ()>>(test: impl Fn(Case) -> F) {
+    on_each_started(
+        |binary| Server::builder().binary(binary).start().expect("it starts"),
+        test,
+    );
+}
+
+/// As [`on_each`], with a server that is started as the test wants it.
+pub(crate) fn on_each_started<F: Future<Output = ()>>(
+    start: impl Fn(&Binary) -> Server,
+    test: impl Fn(Case) -> F,
+) {
+    for binary in matrix() {
+        for protocol in Protocol::ALL {
+            // Which case a failure belongs to: shown only then.
+            println!("on {binary}, {protocol:?}");
+            let server = start(&binary);
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build();
+            runtime
+                .expect("a runtime")
+                .block_on(test(Case { server, protocol }));
+        }
+    }
+}
+
+/// The next event of any kind.
+pub(crate) async fn next(pubsub: &mut PubSub) -> Event {
+    let event = tokio::time::timeout(SOON, pubsub.next())
+        .await
+        .expect("an event comes");
+    event
+        .expect("the stream goes on")
+        .expect("the event is no error")
+}
+
+/// An event in short: `subscribe news 1`, `message news hello`, `pmessage n* news hello`, `gap Disconnected`.
+pub(crate) fn short(event: &Event) -> String {
+    match event {
+        Event::Message(m) => match m.pattern_str() {
+            Some(pattern) => format!("{} {pattern} {} {}", m.kind(), m.channel_str(), m.text()),
+            None => format!("{} {} {}", m.kind(), m.channel_str(), m.text()),
+        },
+        Event::Confirmation(c) => format!("{} {} {}", c.kind(), c.name_str(), c.count()),
+        Event::Gap(gap) => format!("gap {:?}", gap.cause()),
+        other => other.kind().to_owned(),
+    }
+}
+
+/// The next `count` events in short.
+pub(crate) async fn read(pubsub: &mut PubSub, count: usize) -> Vec<String> {
+    let mut events = Vec::new();
+    for _ in 0..count {
+        events.push(short(&next(pubsub).await));
+    }
+    events
+}
+
+/// Nothing comes for a while.
+pub(crate) async fn assert_quiet(pubsub: &mut PubSub) {
+    let event = pubsub.get_message(QUIET).await;
+    assert!(
+        matches!(event, Ok(None)),
+        "nothing was to come, but {event:?}"
+    );
+}
+
+/// What an outcome must have failed with.
+pub(crate) fn error<T: std::fmt::Debug>(outcome: Result<T>) -> tidings::Error {
+    outcome.expect_err("it is to fail")
+}
