@@ -7,14 +7,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use tidings_proto::{Command, FromReply, Reply};
+use tidings_proto::{Blob, Command, FromReply, Reply};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time;
 
 use crate::commands::Commands;
 use crate::config::{Config, IntoConfig};
-use crate::driver::commands::{CommandLink, Mailbox, Replies, Slot};
+use crate::driver::commands::{CommandLink, Mailbox, Slot};
 use crate::driver::supervise;
 use crate::error::{Error, Result};
 use crate::pubsub::PubSubBuilder;
@@ -161,13 +161,13 @@ impl<T: FromReply> Future for Run<'_, T> {
         let this = &mut *self;
         match &mut this.state {
             RunState::Unsent(bytes) => {
-                let slot = std::task::ready!(this.mailbox.poll_send(bytes, 1, cx))?;
+                let slot = std::task::ready!(this.mailbox.poll_send(bytes, cx))?;
                 this.state = RunState::Sent(slot);
                 Poll::Pending
             }
             RunState::Sent(slot) => {
-                let replies = std::task::ready!(slot.poll(cx))?;
-                Poll::Ready(decode(&replies))
+                let reply = std::task::ready!(slot.poll(cx))?;
+                Poll::Ready(decode(&reply))
             }
             RunState::Refused(error) => Poll::Ready(Err(error
                 .take()
@@ -176,13 +176,10 @@ impl<T: FromReply> Future for Run<'_, T> {
     }
 }
 
-fn decode<T: FromReply>(replies: &Replies) -> Result<T> {
-    let Replies::Whole(bytes) = replies else {
-        return Err(Error::misuse("a single command with several replies"));
-    };
-    let reply = match bytes.shared() {
+fn decode<T: FromReply>(frame: &Blob) -> Result<T> {
+    let reply = match frame.shared() {
         Some(bytes) => Reply::parse_shared(bytes)?,
-        None => Reply::parse(bytes)?,
+        None => Reply::parse(frame)?,
     };
     Ok(T::from_reply(reply)?)
 }

@@ -285,14 +285,6 @@ impl Config {
 
 /// What the other floors read.
 impl Config {
-    /// The same settings for another server: a node that a cluster or a sentinel named.
-    pub(crate) fn with_address(&self, address: Address) -> Self {
-        Self {
-            address,
-            ..self.clone()
-        }
-    }
-
     pub(crate) fn server_address(&self) -> &Address {
         &self.address
     }

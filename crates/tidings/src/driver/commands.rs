@@ -45,27 +45,18 @@ const SENDINGS: u32 = 3;
 /// A read that brought so much is followed by a turn of the requesters'.
 const YIELD_AFTER: usize = 32 * 1024;
 
-/// The replies to one request, as they came.
-#[derive(Debug)]
-pub(crate) enum Replies {
-    /// In one piece, which is the rule.
-    Whole(Blob),
-    /// In several, each of whole replies.
-    Pieces(Vec<Blob>),
-}
-
-/// Where a requester waits.
+/// Where a requester waits for its reply.
 #[derive(Debug, Default)]
 pub(crate) struct Slot(Mutex<SlotState>);
 
 #[derive(Debug, Default)]
 struct SlotState {
-    answer: Option<Result<Replies>>,
+    answer: Option<Result<Blob>>,
     waker: Option<Waker>,
 }
 
 impl Slot {
-    pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<Result<Replies>> {
+    pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<Result<Blob>> {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match state.answer.take() {
             Some(answer) => Poll::Ready(answer),
@@ -79,7 +70,7 @@ impl Slot {
         }
     }
 
-    fn answer(&self, answer: Result<Replies>) {
+    fn answer(&self, answer: Result<Blob>) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         state.answer = Some(answer);
         let waker = state.waker.take();
@@ -94,7 +85,6 @@ impl Slot {
 #[derive(Debug)]
 pub(crate) struct Request {
     bytes: Vec<u8>,
-    replies: usize,
     slot: Arc<Slot>,
     since: Instant,
     /// Where it ends in the stream of bytes of its connection.
@@ -132,7 +122,6 @@ impl Mailbox {
     pub(crate) fn poll_send(
         &self,
         bytes: &mut Vec<u8>,
-        replies: usize,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Arc<Slot>>> {
         let mut state = self.lock();
@@ -151,7 +140,6 @@ impl Mailbox {
         state.bytes += bytes.len();
         state.requests.push_back(Request {
             bytes,
-            replies,
             slot: Arc::clone(&slot),
             since: Instant::now(),
             end: 0,
@@ -209,8 +197,6 @@ struct Line {
     connection: Connection<Request>,
     /// Not used on a connection that carries commands.
     subscriptions: Subscriptions,
-    /// The replies that have come to the oldest request, while some are missing.
-    pieces: Vec<Blob>,
     mute: bool,
 }
 
@@ -375,8 +361,7 @@ impl Line {
             self.wire.output().extend_from_slice(&request.bytes);
             request.end = self.wire.appended();
             request.sendings += 1;
-            let replies = request.replies;
-            self.connection.request(request, replies);
+            self.connection.request(request, 1);
         }
         state.wake_task_here(cx);
         let waiting = std::mem::take(&mut state.waiting);
@@ -389,13 +374,18 @@ impl Line {
 
     fn receive(&mut self, now: Instant) -> Result<()> {
         self.connection.heard(now);
-        let mut staged: Vec<(Range<usize>, Option<Request>)> = Vec::new();
+        let mut staged: Vec<(Range<usize>, Request)> = Vec::new();
         let outcome = loop {
             match self
                 .connection
                 .poll_event(self.wire.input(), &mut self.subscriptions, now)
             {
-                Ok(Some(Event::Replies { range, done })) => staged.push((range, done)),
+                Ok(Some(Event::Replies {
+                    range,
+                    done: Some(request),
+                })) => {
+                    staged.push((range, request));
+                }
                 Ok(Some(_)) => {}
                 Ok(None) => break Ok(()),
                 Err(error) => break Err(error),
@@ -408,19 +398,8 @@ impl Line {
         } else {
             self.wire.take(consumed)
         };
-        for (range, done) in staged {
-            let piece = Blob::slice(&block, range);
-            let Some(request) = done else {
-                self.pieces.push(piece);
-                continue;
-            };
-            let replies = if self.pieces.is_empty() {
-                Replies::Whole(piece)
-            } else {
-                self.pieces.push(piece);
-                Replies::Pieces(std::mem::take(&mut self.pieces))
-            };
-            request.slot.answer(Ok(replies));
+        for (range, request) in staged {
+            request.slot.answer(Ok(Blob::slice(&block, range)));
         }
         Ok(outcome?)
     }
@@ -433,7 +412,6 @@ impl Link for CommandLink {
             wire,
             connection: Connection::new(options, Instant::now()),
             subscriptions: Subscriptions::new(),
-            pieces: Vec::new(),
             mute: false,
         });
     }

@@ -71,7 +71,8 @@ pub(crate) async fn supervise<L: Link>(config: Arc<Config>, mut link: L, first: 
             };
             match outcome {
                 Ok(connected) => {
-                    tracing::info!(attempts = backoff.attempts(), "connected again");
+                    let peer = connected.wire.peer();
+                    tracing::info!(peer, attempts = backoff.attempts(), "connected again");
                     link.connected(connected);
                     break;
                 }
@@ -121,7 +122,7 @@ pub(crate) async fn connect(config: &Config) -> Result<Connected> {
 
 async fn shake_hands(config: &Config, mut wire: Wire) -> Result<Connected> {
     let mut handshake = Handshake::new(handshake_options(config));
-    let mut decoder = Decoder::new(config.reply_limits().clone());
+    let mut decoder = Decoder::new(config.reply_limits());
     handshake.begin(wire.output());
     let info = poll_fn(|cx| -> Poll<Result<ServerInfo>> {
         loop {
@@ -201,7 +202,7 @@ pub(crate) fn options(config: &Config, info: &ServerInfo, pubsub: bool) -> Conne
     ConnectionOptions {
         protocol: info.protocol,
         pubsub,
-        limits: config.reply_limits().clone(),
+        limits: config.reply_limits(),
         ping_interval,
         ping_timeout,
     }

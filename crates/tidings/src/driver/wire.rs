@@ -50,6 +50,11 @@ impl Wire {
         }
     }
 
+    /// Whom the socket is connected to.
+    pub(crate) fn peer(&self) -> &str {
+        self.stream.peer()
+    }
+
     /// What was read and not yet taken.
     pub(crate) fn input(&self) -> &[u8] {
         &self.input

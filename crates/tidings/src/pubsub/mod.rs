@@ -83,11 +83,14 @@ pub struct PubSub<P = Bytes> {
     shared: Arc<Shared>,
     current: Batch,
     handlers: Handlers<P>,
-    on_gap: Option<Box<dyn FnMut(&Gap) + Send>>,
+    on_gap: Option<OnGap>,
     ignore_confirmations: bool,
     closed: bool,
     _permit: OwnedSemaphorePermit,
 }
+
+/// Runs for each gap that is read.
+type OnGap = Box<dyn FnMut(&Gap) + Send>;
 
 /// What one look at the queue gave.
 enum Step<P> {

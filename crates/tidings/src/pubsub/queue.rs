@@ -364,10 +364,7 @@ impl Queue {
         };
         let mut gap: Option<Gap> = None;
         let mut at = place;
-        loop {
-            let Some(Item::Batch(batch)) = inner.items.get_mut(at) else {
-                break;
-            };
+        while let Some(Item::Batch(batch)) = inner.items.get_mut(at) {
             let (mut left, mut held, before) = (inner.messages, inner.bytes, inner.messages);
             for record in batch.rest() {
                 // A message larger than the whole queue could otherwise never pass.
