@@ -16,7 +16,10 @@ fn frames() -> Vec<(&'static str, Vec<u8>)> {
         ("+OK", b"+OK\r\n".to_vec()),
         (":1", b":1\r\n".to_vec()),
         ("$5 hello", b"$5\r\nhello\r\n".to_vec()),
-        ("$4096", format!("$4096\r\n{}\r\n", "x".repeat(4096)).into_bytes()),
+        (
+            "$4096",
+            format!("$4096\r\n{}\r\n", "x".repeat(4096)).into_bytes(),
+        ),
         ("+PONG", b"+PONG\r\n".to_vec()),
         ("error", b"-WRONGTYPE Operation against a key\r\n".to_vec()),
         (
@@ -31,7 +34,11 @@ fn frames() -> Vec<(&'static str, Vec<u8>)> {
 fn decode(c: &mut Criterion) {
     let mut group = c.benchmark_group("decode");
     for (name, frame) in frames() {
-        let count = if frame.len() > 1000 { 1 } else { FRAMES_PER_READ };
+        let count = if frame.len() > 1000 {
+            1
+        } else {
+            FRAMES_PER_READ
+        };
         let input = frame.repeat(count);
         let mut decoder = Decoder::new(Limits::default());
         group.throughput(Throughput::Elements(count as u64));
@@ -49,27 +56,36 @@ fn decode(c: &mut Criterion) {
 }
 
 fn from_reply(c: &mut Criterion) {
-    fn read<T: FromReply>(frame: &[u8]) -> T {
-        T::from_reply(Reply::parse(black_box(frame)).unwrap()).unwrap()
+    fn read<T: FromReply>(c: &mut Criterion, what: &str, frame: &[u8]) {
+        c.bench_function(&format!("from_reply/{what}"), |b| {
+            b.iter(|| T::from_reply(Reply::parse(black_box(frame)).unwrap()).unwrap());
+        });
     }
-    let mut group = c.benchmark_group("from_reply");
     let frames = frames();
-    let frame = |wanted: &str| &frames.iter().find(|(name, _)| *name == wanted).unwrap().1;
-    group.bench_function("+OK as ()", |b| b.iter(|| read::<()>(frame("+OK"))));
-    group.bench_function(":1 as i64", |b| b.iter(|| read::<i64>(frame(":1"))));
-    group.bench_function("$5 as String", |b| b.iter(|| read::<String>(frame("$5 hello"))));
-    let list = frame("array of 1000 $5");
-    group.bench_function("1000 as Vec<String>", |b| b.iter(|| read::<Vec<String>>(list)));
-    group.bench_function("1000 as Value", |b| b.iter(|| read::<Value>(list)));
-    let list = frame("array of 1000 :1");
-    group.bench_function("1000 as Vec<i64>", |b| b.iter(|| read::<Vec<i64>>(list)));
-    group.finish();
+    let frame = |wanted: &str| {
+        frames
+            .iter()
+            .find(|(name, _)| *name == wanted)
+            .unwrap()
+            .1
+            .as_slice()
+    };
+    read::<()>(c, "+OK as ()", frame("+OK"));
+    read::<i64>(c, ":1 as i64", frame(":1"));
+    read::<String>(c, "$5 as String", frame("$5 hello"));
+    read::<Vec<String>>(c, "1000 as Vec<String>", frame("array of 1000 $5"));
+    read::<Value>(c, "1000 as Value", frame("array of 1000 $5"));
+    read::<Vec<i64>>(c, "1000 as Vec<i64>", frame("array of 1000 :1"));
 }
 
 fn encode(c: &mut Criterion) {
     let mut group = c.benchmark_group("encode");
     group.bench_function("cmd SET", |b| {
-        b.iter(|| cmd("SET").arg(black_box("key:123456")).arg(black_box("0123456789abcdef")));
+        b.iter(|| {
+            cmd("SET")
+                .arg(black_box("key:123456"))
+                .arg(black_box("0123456789abcdef"))
+        });
     });
     group.throughput(Throughput::Elements(FRAMES_PER_READ as u64));
     group.bench_function("1000 SET into one buffer", |b| {
@@ -77,13 +93,17 @@ fn encode(c: &mut Criterion) {
             || Vec::with_capacity(64 * FRAMES_PER_READ),
             |buffer| {
                 for number in 0..FRAMES_PER_READ {
-                    CommandWriter::new(buffer, "SET").arg("key:123456").arg(number);
+                    CommandWriter::new(buffer, "SET")
+                        .arg("key:123456")
+                        .arg(number);
                 }
             },
             BatchSize::SmallInput,
         );
     });
-    group.bench_function("MGET of 1000", |b| b.iter(|| cmd("MGET").arg(0..FRAMES_PER_READ)));
+    group.bench_function("MGET of 1000", |b| {
+        b.iter(|| cmd("MGET").arg(0..FRAMES_PER_READ))
+    });
     group.finish();
 }
 

@@ -6,8 +6,8 @@ use std::{fmt, iter::FusedIterator};
 
 use crate::{convert::ToArgs, resp::encode::Header};
 
-/// Room for a short command, header, name and two arguments, before the buffer has to grow.
-const FIRST_CAPACITY: usize = 64;
+/// Room for a command of short words: most are never moved while they are built.
+const FIRST_CAPACITY: usize = 128;
 
 /// Begins a command. Words after the first one are arguments: `cmd("CONFIG").arg("GET")`.
 ///

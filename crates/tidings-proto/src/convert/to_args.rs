@@ -454,7 +454,10 @@ mod tests {
         check([("a", 1), ("b", 2)], &["a", "1", "b", "2"]);
         check(&[("a", 1), ("b", 2)], &["a", "1", "b", "2"]);
         check(vec![("a", "x".to_owned())], &["a", "x"]);
-        check(BTreeMap::from([("a", 1.5), ("b", 2.0)]), &["a", "1.5", "b", "2"]);
+        check(
+            BTreeMap::from([("a", 1.5), ("b", 2.0)]),
+            &["a", "1.5", "b", "2"],
+        );
         check(&BTreeMap::from([("a", 1), ("b", 2)]), &["a", "1", "b", "2"]);
         check(["a", "b"].into_iter().zip(1..), &["a", "1", "b", "2"]);
         check(Some(("a", 1)), &["a", "1"]);

@@ -130,8 +130,9 @@ impl Decoder {
             self.value_ended(end);
         }
         while self.close_levels() {
-            let token = grammar::token(input, self.at, self.searched, &self.limits)?;
-            if !self.step(&token, input)? {
+            if let Some(token) = self.pass_values(input)?
+                && !self.step(&token, input)?
+            {
                 return self.pause(input);
             }
         }
@@ -142,6 +143,29 @@ impl Decoder {
         self.level = TOP;
         self.missing = 0;
         Ok(Some(end))
+    }
+
+    /// Passes over the whole values that come next in this level; gives what else comes.
+    #[inline]
+    fn pass_values(&mut self, input: &[u8]) -> Result<Option<Token>, ProtocolError> {
+        let (mut at, mut searched) = (self.at, self.searched);
+        let mut wanted = self.level.wanted;
+        let mut other = None;
+        while wanted > 0 {
+            match grammar::token(input, at, searched, &self.limits)? {
+                Token::Value { end } => {
+                    (at, searched) = (end, end);
+                    wanted = wanted.wrapping_sub(1);
+                }
+                token => {
+                    other = Some(token);
+                    break;
+                }
+            }
+        }
+        (self.at, self.searched) = (at, searched);
+        self.level.wanted = wanted;
+        Ok(other)
     }
 
     /// Takes note of a token; false if its end has not arrived.
@@ -302,17 +326,35 @@ mod tests {
     #[test]
     fn what_is_no_resp_is_refused_by_name() {
         let refusals = [
-            ("hello\r\n", r#"expected the type byte of a reply, found "hello\r\n""#),
-            ("HTTP/1.1 400", r#"expected the type byte of a reply, found "HTTP/1.1 400""#),
+            (
+                "hello\r\n",
+                r#"expected the type byte of a reply, found "hello\r\n""#,
+            ),
+            (
+                "HTTP/1.1 400",
+                r#"expected the type byte of a reply, found "HTTP/1.1 400""#,
+            ),
             (":\r\n", r#"expected an integer, found ":\r\n""#),
             (":1x\r\n", r#"expected an integer, found ":1x\r\n""#),
-            (":9223372036854775808\r\n", r#"expected an integer, found ":9223372036854775808\r\n""#),
-            (":00000000000000000000", r#"expected an integer, found ":00000000000000000000""#),
+            (
+                ":9223372036854775808\r\n",
+                r#"expected an integer, found ":9223372036854775808\r\n""#,
+            ),
+            (
+                ":00000000000000000000",
+                r#"expected an integer, found ":00000000000000000000""#,
+            ),
             ("$x", r#"expected a length, found "$x""#),
             ("$-2\r\n", r#"expected a length, found "$-2\r\n""#),
             (">-1\r\n", r#"expected a length, found ">-1\r\n""#),
-            ("$1\r\nabc", r#"expected CRLF at the end of a bulk string, found "bc""#),
-            ("#x\r\n", r##"expected a boolean, #t or #f, found "#x\r\n""##),
+            (
+                "$1\r\nabc",
+                r#"expected CRLF at the end of a bulk string, found "bc""#,
+            ),
+            (
+                "#x\r\n",
+                r##"expected a boolean, #t or #f, found "#x\r\n""##,
+            ),
             ("#tt", r##"expected the end of a boolean, found "#tt""##),
             ("_x", r#"expected the end of a null, found "_x""#),
             (
@@ -347,7 +389,10 @@ mod tests {
             "*2\r\n$5\r\nhello\r\n$4\r\nhell\r\n",
         ];
         for frame in within {
-            assert_eq!(Decoder::new(limits).poll_frame(frame.as_bytes()), Ok(Some(frame.len())));
+            assert_eq!(
+                Decoder::new(limits).poll_frame(frame.as_bytes()),
+                Ok(Some(frame.len()))
+            );
         }
         let beyond = [
             ("*1\r\n*1\r\n*1\r\n:1\r\n", "at most 2 levels of nesting"),
@@ -355,11 +400,19 @@ mod tests {
             ("+hello!", "at most 5 bytes in one line"),
             ("+hello!\r\n", "at most 5 bytes in one line"),
             ("%3\r\n", "at most 4 elements in one aggregate"),
-            ("*4\r\n$5\r\nhello\r\n$5\r\nhello\r\n$5\r\n", "at most 30 bytes in one frame"),
-            ("*4\r\n$5\r\nhello\r\n$5\r\nhello\r\n:1234567\r\n", "at most 30 bytes in one frame"),
+            (
+                "*4\r\n$5\r\nhello\r\n$5\r\nhello\r\n$5\r\n",
+                "at most 30 bytes in one frame",
+            ),
+            (
+                "*4\r\n$5\r\nhello\r\n$5\r\nhello\r\n:1234567\r\n",
+                "at most 30 bytes in one frame",
+            ),
         ];
         for (frame, text) in beyond {
-            let error = Decoder::new(limits).poll_frame(frame.as_bytes()).unwrap_err();
+            let error = Decoder::new(limits)
+                .poll_frame(frame.as_bytes())
+                .unwrap_err();
             assert!(error.to_string().contains(text), "{error}");
         }
     }
@@ -404,7 +457,10 @@ mod tests {
         assert_eq!((decoder.missing(), decoder.is_mid_frame()), (1, true));
         assert_eq!(decoder.poll_frame(b"*2\r\n$10\r\nabc"), Ok(None));
         assert_eq!(decoder.missing(), 9);
-        assert_eq!(decoder.poll_frame(b"*2\r\n$10\r\n0123456789\r\n$99999999\r\n"), Ok(None));
+        assert_eq!(
+            decoder.poll_frame(b"*2\r\n$10\r\n0123456789\r\n$99999999\r\n"),
+            Ok(None)
+        );
         assert_eq!(decoder.missing(), MISSING_CAP);
     }
 
@@ -413,24 +469,36 @@ mod tests {
         let frame = b"*2\r\n:1\r\n>1\r\n+a\r\n*1\r\n>2\r\n+b\r\n>0\r\n+c\r\n:2\r\n";
         let mut decoder = decoder();
         assert_eq!(decoder.poll_frame(frame), Ok(Some(frame.len())));
-        let pushes: Vec<_> =
-            decoder.take_nested_pushes().into_iter().map(|range| &frame[range]).collect();
+        let pushes: Vec<_> = decoder
+            .take_nested_pushes()
+            .into_iter()
+            .map(|range| &frame[range])
+            .collect();
         // In the order of their ends.
-        assert_eq!(pushes, [&b">1\r\n+a\r\n"[..], b">0\r\n", b">2\r\n+b\r\n>0\r\n+c\r\n"]);
+        assert_eq!(
+            pushes,
+            [&b">1\r\n+a\r\n"[..], b">0\r\n", b">2\r\n+b\r\n>0\r\n+c\r\n"]
+        );
         assert!(decoder.take_nested_pushes().is_empty());
     }
 
     #[test]
     fn a_push_at_top_level_is_a_frame_and_not_nested() {
         let mut decoder = decoder();
-        assert_eq!(decoder.poll_frame(b"|1\r\n+k\r\n+v\r\n>1\r\n+a\r\n"), Ok(Some(20)));
+        assert_eq!(
+            decoder.poll_frame(b"|1\r\n+k\r\n+v\r\n>1\r\n+a\r\n"),
+            Ok(Some(20))
+        );
         assert!(decoder.take_nested_pushes().is_empty());
     }
 
     #[test]
     fn nested_pushes_are_those_of_the_last_frame() {
         let mut decoder = decoder();
-        assert_eq!(decoder.poll_frame(b"*1\r\n>1\r\n+a\r\n:1\r\n"), Ok(Some(16)));
+        assert_eq!(
+            decoder.poll_frame(b"*1\r\n>1\r\n+a\r\n:1\r\n"),
+            Ok(Some(16))
+        );
         assert_eq!(decoder.poll_frame(b"+OK\r\n"), Ok(Some(5)));
         assert!(decoder.take_nested_pushes().is_empty());
     }

@@ -5,8 +5,7 @@ use crate::convert::{ArgWriter, ToArgs};
 /// `*`, at least one digit, CRLF.
 const HEADER: &[u8; 4] = b"*0\r\n";
 
-/// `$`, the digits of any length, and two CRLF: what a bulk string needs beside its bytes.
-const BULK_OVERHEAD: usize = 25;
+const CRLF: &[u8; 2] = b"\r\n";
 
 /// Appends commands to a buffer of the caller's, such as a pipeline's.
 ///
@@ -63,7 +62,6 @@ impl Header {
             start: buffer.len(),
             words: 0,
         };
-        buffer.reserve(HEADER.len() + BULK_OVERHEAD + name.len());
         buffer.extend_from_slice(HEADER);
         bulk(buffer, name.as_bytes());
         header.set_words(buffer, 1);
@@ -123,7 +121,6 @@ pub(crate) fn array_header(buffer: &mut Vec<u8>, words: usize) {
 /// Appends one bulk string.
 #[inline]
 pub(crate) fn bulk(buffer: &mut Vec<u8>, bytes: &[u8]) {
-    buffer.reserve(bytes.len().saturating_add(BULK_OVERHEAD));
     match u8::try_from(bytes.len()) {
         Ok(length @ 0..=9) => buffer.extend_from_slice(&[b'$', b'0' + length, b'\r', b'\n']),
         Ok(length @ 10..=99) => {
@@ -135,8 +132,9 @@ pub(crate) fn bulk(buffer: &mut Vec<u8>, bytes: &[u8]) {
             buffer.extend_from_slice(b"\r\n");
         }
     }
+    buffer.reserve(bytes.len().saturating_add(CRLF.len()));
     buffer.extend_from_slice(bytes);
-    buffer.extend_from_slice(b"\r\n");
+    buffer.extend_from_slice(CRLF);
 }
 
 #[cfg(test)]

@@ -48,11 +48,19 @@ fn cut(data: &[u8], limits: Limits, piece: impl Fn(usize) -> usize) -> Cut {
             Ok(None) => {
                 assert_eq!(decoder.is_mid_frame(), begin < arrived);
                 if arrived == data.len() {
-                    return Cut { frames, refused: false };
+                    return Cut {
+                        frames,
+                        refused: false,
+                    };
                 }
                 arrived = arrived.saturating_add(piece(arrived)).min(data.len());
             }
-            Err(_) => return Cut { frames, refused: true },
+            Err(_) => {
+                return Cut {
+                    frames,
+                    refused: true,
+                };
+            }
         }
     }
 }
@@ -62,7 +70,11 @@ fn check_frame(input: &[u8], length: usize, decoder: &mut Decoder) {
     // A view also refuses what does not matter for a frame's end: a double that is no number.
     if let Ok(split) = Reply::split(input) {
         let (_, rest) = split.expect("the decoder saw a whole frame");
-        assert_eq!(input.len() - rest.len(), length, "the view and the decoder agree on the end");
+        assert_eq!(
+            input.len() - rest.len(),
+            length,
+            "the view and the decoder agree on the end"
+        );
     }
     if let Ok(reply) = Reply::parse(frame) {
         // Debug goes through the whole frame.

@@ -84,9 +84,10 @@ fn bulk(kind: u8, content: &[u8], wire: &mut Vec<u8>) {
 /// How many values stand within aggregates: before each, a server with `Asides::pushes` put one.
 pub(crate) fn elements_within(value: &Value) -> usize {
     match value {
-        Value::Array(elements) | Value::Set(elements) | Value::Push(elements) => {
-            elements.iter().map(|element| 1 + elements_within(element)).sum()
-        }
+        Value::Array(elements) | Value::Set(elements) | Value::Push(elements) => elements
+            .iter()
+            .map(|element| 1 + elements_within(element))
+            .sum(),
         Value::Map(pairs) => pairs
             .iter()
             .map(|(key, value)| 2 + elements_within(key) + elements_within(value))
@@ -102,11 +103,15 @@ pub(crate) fn any_value() -> impl Strategy<Value = Value> {
         any_line().prop_map(Value::Simple),
         any_bytes().prop_map(Value::Bytes),
         any::<i64>().prop_map(Value::Integer),
-        any::<f64>().prop_filter("compares", |number| !number.is_nan()).prop_map(Value::Double),
+        any::<f64>()
+            .prop_filter("compares", |number| !number.is_nan())
+            .prop_map(Value::Double),
         any::<bool>().prop_map(Value::Boolean),
         "-?[0-9]{1,40}".prop_map(|digits| Value::BigNumber(digits.into())),
-        ("[a-z]{3}", any_bytes())
-            .prop_map(|(format, text)| Value::Verbatim { format: format.into(), text }),
+        ("[a-z]{3}", any_bytes()).prop_map(|(format, text)| Value::Verbatim {
+            format: format.into(),
+            text
+        }),
         "[A-Z]{3,9} [a-z \r\n]{0,30}".prop_map(|text| {
             // A lone CR cannot end a line, and the line may not contain CRLF: those go bulk.
             Value::Error(ServerError::new(text.as_bytes()))
