@@ -25,7 +25,7 @@ pub(crate) fn demo(arguments: &[String]) -> Result<(), String> {
 pub(crate) fn bench(arguments: &[String]) -> Result<(), String> {
     match arguments.split_first() {
         Some((name, rest)) if name == "micro" => {
-            let bench = ["bench", "--package", "tidings-proto", "--"];
+            let bench = ["bench", "--package", "tidings-proto", "--bench", "*", "--"];
             in_the_foreground(cargo(&bench).args(rest))
         }
         Some((name, _)) if !name.starts_with('-') => {
