@@ -1,11 +1,53 @@
-//! The Redis and Valkey protocol as a state machine.
+//! The Redis and Valkey protocol as a state machine: bytes in, values out.
+//!
+//! No I/O, no clock, no task, no `unsafe`: whoever owns a socket feeds these types what it read and sends what
+//! they wrote. Time comes in as an argument.
+//!
+//! - [`Connection`] is one connection after its [`Handshake`]: which reply answers which request, which frame is
+//!   a message, when to ask a silent peer.
+//! - [`Subscriptions`] is what one subscriber wants and what the server has confirmed, over all of its
+//!   connections.
+//! - [`resp`] reads and writes RESP2 and RESP3; [`FromReply`] and [`ToArgs`] are the bridge to Rust's types.
 
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic
+    )
+)]
+
+mod backoff;
+mod blob;
+mod connection;
+mod handshake;
+mod keepalive;
+pub mod pubsub;
+
+pub use backoff::Backoff;
+pub use blob::Blob;
+pub use connection::{Connection, ConnectionOptions, Event};
+pub use handshake::{Handshake, HandshakeError, HandshakeOptions, Protocol, ServerInfo};
+pub use keepalive::{Keepalive, Liveness};
+pub use pubsub::Subscriptions;
+
+// ---- the RESP half ----
 mod command;
 mod convert;
 mod error;
 mod excerpt;
 mod limits;
 mod resp;
+
+/// What the fuzz targets run: each function panics if a promise is broken.
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing {
+    pub use crate::resp::fuzzing::decode;
+}
+
 pub use command::{Args, Command, cmd};
 pub use convert::{ArgWriter, FromReply, Many, One, PairRefs, Pairs, ToArg, ToArgs};
 pub use error::{DecodeError, Error, ProtocolError, ServerError};
