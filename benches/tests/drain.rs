@@ -28,9 +28,18 @@ fn every_contestant_that_is_there_gets_every_message() {
     let rows: Vec<Vec<&str>> = rows
         .map(|row| row.split('|').map(str::trim).collect())
         .collect();
-    for peer in ["raw", "raw-tokio", "rustis", "redis", "redis-push", "fred"] {
+    for name in [
+        "raw",
+        "raw-tokio",
+        "tidings",
+        "tidings-mt",
+        "rustis",
+        "redis",
+        "redis-push",
+        "fred",
+    ] {
         assert_eq!(
-            rows.iter().filter(|row| row[1] == peer).count(),
+            rows.iter().filter(|row| row[1] == name).count(),
             3,
             "{text}"
         );

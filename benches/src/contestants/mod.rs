@@ -29,6 +29,7 @@ const QUICK: u64 = 8_000_000;
 const STEADY: u64 = 1_000_000;
 
 /// One run: where the server is, and what it will send.
+#[derive(Clone, Copy)]
 pub(crate) struct Assignment {
     pub(crate) port: u16,
     pub(crate) shape: Shape,
