@@ -102,7 +102,7 @@ fn encode(c: &mut Criterion) {
         );
     });
     group.bench_function("MGET of 1000", |b| {
-        b.iter(|| cmd("MGET").arg(0..FRAMES_PER_READ))
+        b.iter(|| cmd("MGET").arg(0..FRAMES_PER_READ));
     });
     group.finish();
 }

@@ -380,7 +380,7 @@ mod tests {
         check(&&text, &["abc"]);
         check(text.clone(), &["abc"]);
         check(Cow::Borrowed("abc"), &["abc"]);
-        check(Cow::<str>::Owned(text.clone()), &["abc"]);
+        check(Cow::<str>::Owned(text), &["abc"]);
         check(Cow::Borrowed(&b"abc"[..]), &["abc"]);
         check(Box::<str>::from("abc"), &["abc"]);
         check(Arc::<str>::from("abc"), &["abc"]);

@@ -375,12 +375,13 @@ mod tests {
 
     #[test]
     fn limits_hold_at_their_number_and_not_before() {
-        let mut limits = Limits::default();
-        limits.depth = 2;
-        limits.bulk = 5;
-        limits.line = 5;
-        limits.elements = 4;
-        limits.frame = 30;
+        let limits = Limits {
+            depth: 2,
+            bulk: 5,
+            line: 5,
+            elements: 4,
+            frame: 30,
+        };
         let within = [
             "*1\r\n*1\r\n:1\r\n",
             "$5\r\nhello\r\n",
@@ -420,8 +421,10 @@ mod tests {
     #[test]
     fn depth_costs_no_stack() {
         assert!(refusal("*1\r\n".repeat(1_000_000)).contains("at most 64 levels of nesting"));
-        let mut deepest = Limits::default();
-        deepest.depth = usize::MAX;
+        let deepest = Limits {
+            depth: usize::MAX,
+            ..Limits::default()
+        };
         let frame = format!("{}:1\r\n", "*1\r\n".repeat(128));
         let mut decoder = Decoder::new(deepest);
         assert_eq!(decoder.poll_frame(frame.as_bytes()), Ok(Some(frame.len())));

@@ -1,5 +1,12 @@
 //! What holds for any bytes at all.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "to panic is how these functions report"
+)]
+
 use super::{Decoder, Elements, Reply, Value};
 use crate::{convert::FromReply, error::Error, limits::Limits};
 
@@ -16,12 +23,13 @@ struct Cut {
 ///
 /// If the pieces give other frames than the whole, or the view disagrees with the decoder.
 pub fn decode(data: &[u8]) {
-    let mut narrow = Limits::default();
-    narrow.depth = 3;
-    narrow.bulk = 40;
-    narrow.line = 20;
-    narrow.elements = 10;
-    narrow.frame = 200;
+    let narrow = Limits {
+        depth: 3,
+        bulk: 40,
+        line: 20,
+        elements: 10,
+        frame: 200,
+    };
     for limits in [Limits::default(), narrow] {
         let whole = cut(data, limits, |_| usize::MAX);
         assert_eq!(cut(data, limits, |_| 1), whole, "byte by byte");

@@ -75,6 +75,7 @@ impl<'a> Reply<'a> {
     /// # Errors
     ///
     /// The bytes are not RESP, or end before the reply does.
+    #[inline]
     pub fn parse(frame: &'a [u8]) -> Result<Self, ProtocolError> {
         Self::parse_owned_by(frame, None)
     }
@@ -85,6 +86,7 @@ impl<'a> Reply<'a> {
     /// # Errors
     ///
     /// The bytes are not RESP, or end before the reply does.
+    #[inline]
     pub fn parse_shared(frame: &'a Bytes) -> Result<Self, ProtocolError> {
         Self::parse_owned_by(frame, Some(frame))
     }
@@ -176,7 +178,16 @@ impl<'a> Reply<'a> {
         }
     }
 
+    #[inline]
     fn parse_owned_by(frame: &'a [u8], owner: Option<&'a Bytes>) -> Result<Self, ProtocolError> {
+        match read_frequent(frame, owner) {
+            Some((reply, _)) => Ok(reply),
+            None => Self::parse_any(frame, owner),
+        }
+    }
+
+    #[inline(never)]
+    fn parse_any(frame: &'a [u8], owner: Option<&'a Bytes>) -> Result<Self, ProtocolError> {
         let Some(start) = pass_attributes(frame)? else {
             return Err(cut_off(frame));
         };
@@ -287,7 +298,17 @@ impl<'a> Elements<'a> {
         self.remaining.min(self.rest.len() / SHORTEST_VALUE)
     }
 
+    #[inline]
     fn read_next(&mut self) -> Result<Reply<'a>, ProtocolError> {
+        if let Some((reply, end)) = read_frequent(self.rest, self.owner) {
+            self.rest = self.rest.get(end..).unwrap_or_default();
+            return Ok(reply);
+        }
+        self.read_any()
+    }
+
+    #[inline(never)]
+    fn read_any(&mut self) -> Result<Reply<'a>, ProtocolError> {
         let start = pass_asides(self.rest)?.ok_or_else(|| cut_off(self.rest))?;
         let input = self.rest.get(start..).unwrap_or_default();
         let (reply, rest) = read_whole(input, self.owner)?.ok_or_else(|| cut_off(input))?;
@@ -320,6 +341,29 @@ impl FusedIterator for Elements<'_> {}
 impl fmt::Debug for Elements<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.clone()).finish()
+    }
+}
+
+/// Reads a whole value of the kinds that most values are of; `None` is for the others and for errors.
+///
+/// It is [`read_whole`] again, in a form that is inlined: several times as fast.
+#[inline]
+fn read_frequent<'a>(input: &'a [u8], owner: Option<&'a Bytes>) -> Option<(Reply<'a>, usize)> {
+    match input {
+        [grammar::INTEGER, ..] => {
+            let (number, end) = grammar::number(input, 1).ok()??;
+            Some((Reply::Integer(number), end))
+        }
+        [grammar::BULK, ..] => {
+            let (length, start) = grammar::number(input, 1).ok()??;
+            let end = start.checked_add(usize::try_from(length).ok()?)?;
+            let bytes = input.get(start..end)?;
+            let after = end.checked_add(2)?;
+            matches!(input.get(end..after), Some(b"\r\n"))
+                .then_some((Reply::Bulk(Bulk { bytes, owner }), after))
+        }
+        [b'+', b'O', b'K', b'\r', b'\n', ..] => Some((Reply::Simple(b"OK"), 5)),
+        _ => None,
     }
 }
 
