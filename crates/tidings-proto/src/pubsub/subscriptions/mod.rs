@@ -16,7 +16,7 @@
 //! `sunsubscribe` for one of its names may be the server's own word or the reply, and it does not matter which.
 //! Outside of that an unasked `sunsubscribe` means that the slot went away.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Instant;
 
 use self::burst::{BURST_NAMES, Burst, Origin};
@@ -135,6 +135,12 @@ impl Subscriptions {
         SubscriptionKind::ALL.into_iter().flat_map(of).collect()
     }
 
+    /// Whether neither an event nor a gap is to be told before the next message.
+    #[inline]
+    pub fn is_quiet(&self) -> bool {
+        self.gap_names.is_empty() && self.events.is_empty()
+    }
+
     /// Whether a gap must be told before the next message.
     #[inline]
     pub fn gap_is_due(&self) -> bool {
@@ -225,13 +231,15 @@ impl Subscriptions {
         }
         self.retry_at = None;
         self.sent_names = 0;
-        self.gap_names.clear();
-        self.gap = None;
+        let untold: HashSet<Blob> = self.gap_names.drain(..).collect();
+        let untold_gap = self.gap.take();
         for table in [&mut self.channels, &mut self.patterns, &mut self.shards] {
             table.confirmed = 0;
-            for entry in table.entries.values_mut() {
+            for (name, entry) in &mut table.entries {
                 if std::mem::take(&mut entry.confirmed) && entry.wanted {
-                    entry.missed = Some((last_heard, cause));
+                    // What was not told yet is told with what is missed from now on.
+                    let earlier = untold_gap.filter(|_| untold.contains(name));
+                    entry.missed = earlier.or(Some((last_heard, cause)));
                 }
             }
         }
