@@ -17,6 +17,9 @@ use crate::config::{Config, ProtocolVersion};
 use crate::error::{Error, ErrorKind, Result};
 use crate::net;
 
+/// The first byte of a TLS alert, which is what a TLS port has to say to anything else.
+const TLS_ALERT: u8 = 0x15;
+
 /// A socket whose handshake is done, and what the server said of itself.
 #[derive(Debug)]
 pub(crate) struct Connected {
@@ -55,15 +58,23 @@ pub(crate) async fn supervise<L: Link>(config: Arc<Config>, mut link: L, first: 
     link.connected(first);
     let (shortest, longest) = config.backoff_times();
     let mut backoff = Backoff::new(shortest, longest);
+    let mut short_lived = Backoff::new(shortest, longest);
     loop {
+        let made = Instant::now();
         match poll_fn(|cx| link.poll_run(cx)).await {
             End::Closed => return link.ended(None),
             End::Lost(error) => tracing::info!(error = %Chain(&error), "connection lost"),
         }
+        // The first attempt is made at once, unless the peer takes connections only to end them.
+        let mut pause = short_lived.next_delay();
+        if made.elapsed() >= pause {
+            short_lived.reset();
+            pause = short_lived.next_delay();
+        }
         backoff.reset();
         loop {
             let attempt = async {
-                time::sleep(backoff.next_delay()).await;
+                time::sleep(backoff.next_delay().max(pause)).await;
                 connect(&config).await
             };
             let Some(outcome) = unless_closed(&mut link, attempt).await else {
@@ -107,11 +118,10 @@ async fn unless_closed<L: Link, T>(link: &mut L, work: impl Future<Output = T>) 
 /// Opens a socket and shakes hands, within the time that the configuration gives for both.
 pub(crate) async fn connect(config: &Config) -> Result<Connected> {
     let limit = config.time_to_connect();
-    let work = async {
-        let stream = net::connect(config).await?;
-        shake_hands(config, Wire::new(stream)).await
-    };
-    match time::timeout(limit, work).await {
+    let deadline = time::Instant::now() + limit;
+    // It has the same time to itself, and says what took too long.
+    let stream = net::connect(config).await?;
+    match time::timeout_at(deadline, shake_hands(config, Wire::new(stream))).await {
         Ok(outcome) => outcome,
         Err(_) => Err(Error::timeout(format!(
             "{} did not complete the handshake within {limit:?}",
@@ -128,6 +138,9 @@ async fn shake_hands(config: &Config, mut wire: Wire) -> Result<Connected> {
         loop {
             // An error of the write shows as the end of the stream, behind what the peer still had to say.
             let _ = wire.poll_flush(cx);
+            if wire.input().first() == Some(&TLS_ALERT) {
+                return Poll::Ready(Err(speaks_tls(config)));
+            }
             let frame = decoder.poll_frame(wire.input()).map_err(Error::from)?;
             if let Some(len) = frame {
                 let frame = wire.take(len);
@@ -158,6 +171,13 @@ async fn shake_hands(config: &Config, mut wire: Wire) -> Result<Connected> {
     })
     .await?;
     Ok(Connected { wire, info })
+}
+
+fn speaks_tls(config: &Config) -> Error {
+    Error::connection(format!(
+        "{} speaks TLS on this port: write rediss:// for redis://, or its port without TLS",
+        config.server_address()
+    ))
 }
 
 fn handshake_options(config: &Config) -> HandshakeOptions {
