@@ -31,6 +31,58 @@ impl Case {
             .await
             .expect("the server takes connections")
     }
+
+    /// The connections that are subscribed to something, by the server's numbers for them.
+    pub(crate) fn subscriber_ids(&self) -> Vec<String> {
+        let list = self.server.cli(["CLIENT", "LIST", "TYPE", "pubsub"]);
+        let id = |line: &str| line.split(' ').next().map(str::to_owned);
+        list.lines().filter_map(id).collect()
+    }
+
+    /// Ends the connections that are subscribed to something; how many there were.
+    pub(crate) fn kill_subscribers(&self) -> i64 {
+        let killed = self.server.admin(["CLIENT", "KILL", "TYPE", "pubsub"]);
+        killed.integer().expect("a number")
+    }
+
+    /// Waits until a channel has so many subscribers, while this runtime's tasks go on.
+    pub(crate) async fn await_subscribers(&self, channel: &str, count: i64) {
+        let wanted = format!("{channel}\n{count}");
+        eventually(&wanted, || {
+            self.server.cli(["PUBSUB", "NUMSUB", channel]) == wanted
+        })
+        .await;
+    }
+
+    /// Forgets which commands were run.
+    pub(crate) fn forget_commands(&self) {
+        self.server.admin(["CONFIG", "RESETSTAT"]);
+    }
+
+    /// The commands that were run since, and how often: `ping 1`. Those that look at it are left out.
+    pub(crate) fn commands_run(&self) -> Vec<String> {
+        let stats = self.server.cli(["INFO", "commandstats"]);
+        let mut commands: Vec<String> = stats
+            .lines()
+            .filter_map(|line| line.strip_prefix("cmdstat_")?.split_once(":calls="))
+            .filter(|(name, _)| !["info", "config|resetstat"].contains(name))
+            .map(|(name, rest)| format!("{name} {}", rest.split(',').next().unwrap_or_default()))
+            .collect();
+        commands.sort();
+        commands
+    }
+}
+
+/// Waits for what nothing announces, while this runtime's tasks go on.
+pub(crate) async fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    let until = tokio::time::Instant::now() + SOON;
+    while !condition() {
+        assert!(
+            tokio::time::Instant::now() < until,
+            "waited {SOON:?} in vain until {what}"
+        );
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
 }
 
 /// Runs `test` on every server of the matrix in both protocols, each time on a server of its own.
