@@ -299,7 +299,10 @@ impl SubscriberLink {
         let last_heard = line.connection.last_heard();
         let mut state = self.shared.lock();
         for answer in line.connection.into_requests() {
-            let _ = answer.send(Err(error.clone().with_may_have_run(true)));
+            let error = Error::connection("the connection was lost before the answer came")
+                .with_source(error.clone())
+                .with_may_have_run(true);
+            let _ = answer.send(Err(error));
         }
         state.pinged = 0;
         state.subscriptions.lost(last_heard, GapCause::Disconnected);
