@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Instant;
 
 use support::{
-    Case, SOON, assert_quiet, error, eventually, next, on_each, on_each_started, read, short,
+    Case, QUIET, SOON, assert_quiet, error, eventually, next, on_each, on_each_started, read, short,
 };
 use tidings::{
     Bytes, Client, Commands, Error, ErrorKind, Event, PubSub, PubSubHandle, Result,
@@ -374,6 +374,70 @@ fn ps_03_resolved_means_confirmed_by_the_server() {
             pubsub.sunsubscribe(&channel).await.unwrap();
             assert_eq!(client.spublish(&channel, "x").await.unwrap(), 0);
         }
+    });
+}
+
+#[test]
+fn ps_03_a_refused_name_is_named_by_the_error_and_spoils_no_other() {
+    on_each_with_bob(async |case| {
+        let client = bob(&case).await;
+        let admin = case.client().await;
+        let mut pubsub = client.pubsub().channels("ok:0").await.unwrap();
+        assert_eq!(read(&mut pubsub, 1).await, ["subscribe ok:0 1"]);
+
+        let refused = error(pubsub.subscribe(["ok:1", "locked", "ok:2", "ok:3"]).await);
+        assert!(refused.is_no_permission(), "{refused:?}");
+        assert_eq!(refused.kind(), ErrorKind::Server);
+        assert_eq!(refused.code(), Some("NOPERM"));
+        assert!(refused.to_string().contains(" locked:"), "{refused}");
+        assert!(!refused.to_string().contains("ok:"), "{refused}");
+        let refused = error(pubsub.psubscribe(["lock*", "ok:*"]).await);
+        assert!(refused.is_no_permission(), "{refused:?}");
+        assert!(refused.to_string().contains(" lock*:"), "{refused}");
+        let refused = error(pubsub.ssubscribe("shut").await);
+        assert!(refused.is_no_permission(), "{refused:?}");
+        assert!(refused.to_string().contains(" shut:"), "{refused}");
+        let refused = error(pubsub.handle().subscribe(["no-1", "no-2", "no-3"]).await);
+        assert!(refused.is_no_permission(), "{refused:?}");
+        assert!(
+            refused.to_string().contains(" no-1 (and 2 more"),
+            "{refused}"
+        );
+        let refused = error(pubsub.subscribe_with("locked", |_| ()).await);
+        assert!(refused.to_string().contains(" locked:"), "{refused}");
+
+        // The wanted set is as it was, the other names are subscribed, and no error comes up later.
+        assert_eq!(text(&pubsub.channels()), ["ok:0", "ok:1", "ok:2", "ok:3"]);
+        assert_eq!(text(&pubsub.patterns()), ["ok:*"]);
+        assert_eq!(pubsub.shard_channels(), [""; 0]);
+        assert_eq!(
+            states(&pubsub),
+            [
+                "Channel ok:0 Confirmed",
+                "Channel ok:1 Confirmed",
+                "Channel ok:2 Confirmed",
+                "Channel ok:3 Confirmed",
+                "Pattern ok:* Confirmed",
+            ]
+        );
+        assert_eq!(
+            read(&mut pubsub, 4).await,
+            [
+                "subscribe ok:1 2",
+                "subscribe ok:2 3",
+                "subscribe ok:3 4",
+                "psubscribe ok:* 5"
+            ]
+        );
+        assert_eq!(admin.publish("locked", "x").await.unwrap(), 0);
+        assert_eq!(admin.publish("ok:3", "x").await.unwrap(), 2);
+        assert_eq!(
+            read(&mut pubsub, 2).await,
+            ["message ok:3 x", "pmessage ok:* ok:3 x"]
+        );
+        assert_quiet(&mut pubsub).await;
+        assert_eq!(pubsub.stats().reconnects, 0);
+        assert_eq!(case.subscriber_ids().len(), 1);
     });
 }
 
@@ -744,6 +808,47 @@ fn ps_07_subscribing_and_unsubscribing_under_load_disturbs_no_message() {
 }
 
 // ---- PS-08: on, off, on ----
+
+#[test]
+fn ps_08_on_off_on_without_reading_is_confirmed_as_1_0_1_and_stays_subscribed() {
+    on_each(async |case| {
+        let client = case.client().await;
+        let mut pubsub = client.pubsub().await.unwrap();
+        pubsub.subscribe("a").await.unwrap();
+        pubsub.unsubscribe("a").await.unwrap();
+        pubsub.subscribe("a").await.unwrap();
+        assert!(pubsub.is_subscribed());
+        let handle = pubsub.handle();
+        // Without waiting either, and ending with the end.
+        for outcome in [handle.psubscribe("p*"), handle.punsubscribe("p*")] {
+            drop(outcome);
+        }
+        handle.subscribe("a").await.unwrap();
+        assert_eq!(
+            read(&mut pubsub, 6).await,
+            [
+                "subscribe a 1",
+                "unsubscribe a 0",
+                "subscribe a 1",
+                "psubscribe p* 2",
+                "punsubscribe p* 1",
+                "subscribe a 1",
+            ]
+        );
+        assert_eq!(client.publish("a", "x").await.unwrap(), 1);
+        assert_eq!(read(&mut pubsub, 1).await, ["message a x"]);
+
+        // It stays so over a reconnect.
+        assert_eq!(case.kill_subscribers(), 1);
+        assert_eq!(
+            read(&mut pubsub, 2).await,
+            ["subscribe a 1", "gap Disconnected"]
+        );
+        assert_eq!(client.publish("a", "y").await.unwrap(), 1);
+        assert_eq!(read(&mut pubsub, 1).await, ["message a y"]);
+        assert_eq!(states(&pubsub), ["Channel a Confirmed"]);
+    });
+}
 
 #[test]
 fn ps_08_on_off_on_over_a_killed_connection() {
@@ -1261,6 +1366,25 @@ fn ps_12_ping_works_among_messages_and_changing_subscriptions() {
         expected.extend(["unsubscribe other 1", "unsubscribe load 0"]);
         assert_eq!(confirmations, expected);
         lanes.assert_all_received(publishers).await;
+    });
+}
+
+#[test]
+fn ps_12_ping_says_that_the_connection_is_lost() {
+    on_each(async |case| {
+        let client = case.client().await;
+        let mut pubsub = client.pubsub().channels("a").await.unwrap();
+        case.server.stop_process();
+        let lost = {
+            let mut ping = std::pin::pin!(pubsub.ping());
+            let sent = tokio::time::timeout(QUIET, &mut ping).await;
+            assert!(sent.is_err(), "a server that stands still answers nothing");
+            case.server.kill();
+            error(ping.await)
+        };
+        assert!(lost.is_connection() && lost.may_have_run(), "{lost:?}");
+        case.server.restart();
+        pubsub.ping().await.unwrap();
     });
 }
 

@@ -103,9 +103,10 @@ impl Subscriptions {
             return Ok(true);
         };
         if burst.names.len() > 1 {
-            // One refused name refuses the whole command: halve it until it stands alone.
-            for half in burst.halves().into_iter().rev() {
-                self.queued.push_front(half);
+            // One refused name refuses the whole command. Asked for alone, at once and in order, the others cost
+            // one more round trip, and their confirmations keep their order.
+            for single in burst.singles().rev() {
+                self.queued.push_front(single);
             }
         } else if let Some(name) = burst.names.pop() {
             self.refused(burst.kind, &name, error, burst.origin, now);

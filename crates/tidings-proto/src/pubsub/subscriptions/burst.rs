@@ -31,6 +31,8 @@ pub(super) struct Burst {
     pub(super) answered: usize,
     /// Whether an error reply has answered an unsubscription: what follows is the fence.
     pub(super) failed: bool,
+    /// Whether it may come after what was asked for later: an end of one of its subscriptions may have overtaken it.
+    pub(super) again: bool,
     pub(super) origin: Origin,
 }
 
@@ -42,6 +44,7 @@ impl Burst {
             names,
             answered: 0,
             failed: false,
+            again: matches!(origin, Origin::Replay),
             origin,
         }
     }
@@ -67,10 +70,13 @@ impl Burst {
         })
     }
 
-    /// Two commands of half the names each.
-    pub(super) fn halves(mut self) -> [Self; 2] {
-        let rest = self.names.split_off(self.names.len() / 2);
-        [self.names, rest].map(|names| Self::new(self.verb, self.kind, names, self.origin))
+    /// A command for each name.
+    pub(super) fn singles(self) -> impl DoubleEndedIterator<Item = Self> {
+        let (verb, kind, origin) = (self.verb, self.kind, self.origin);
+        self.names.into_iter().map(move |name| Self {
+            again: true,
+            ..Self::new(verb, kind, vec![name], origin)
+        })
     }
 
     /// Appends the command to `out`, an unsubscription with the PING that fences it.

@@ -295,7 +295,7 @@ impl Subscriptions {
             let Some(mut burst) = self.queued.pop_front() else {
                 return false;
             };
-            if burst.verb == Verb::Subscribe {
+            if burst.verb == Verb::Subscribe && burst.again {
                 self.drop_unwanted(&mut burst);
                 if burst.names.is_empty() {
                     continue;
