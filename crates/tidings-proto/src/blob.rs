@@ -8,11 +8,16 @@ use std::ops::{Deref, Range};
 use bytes::Bytes;
 
 /// Up to this many bytes are stored inline: the names of most channels are shorter.
-const INLINE: usize = 30;
+const INLINE: usize = 32;
+
+/// Aligned, so that copies of it are made of whole words.
+#[derive(Clone, Copy)]
+#[repr(align(8))]
+struct Inline([u8; INLINE]);
 
 /// A channel name, a pattern or another short byte string.
 ///
-/// Up to 30 bytes live in the value itself, so that making, cloning and dropping one touches neither the
+/// Up to 32 bytes live in the value itself, so that making, cloning and dropping one touches neither the
 /// allocator nor a shared counter; longer ones are a reference-counted slice. Compares, orders and hashes as
 /// the bytes it holds.
 #[derive(Clone)]
@@ -20,7 +25,7 @@ pub struct Blob(Repr);
 
 #[derive(Clone)]
 enum Repr {
-    Inline { len: u8, buf: [u8; INLINE] },
+    Inline { len: u32, buf: Inline },
     Shared(Bytes),
 }
 
@@ -33,7 +38,15 @@ impl Blob {
     /// The bytes of `block` in `range`: copied if they are few, a slice that keeps `block` alive otherwise.
     ///
     /// A range outside of `block` gives an empty blob.
+    #[inline]
     pub fn slice(block: &Bytes, range: Range<usize>) -> Self {
+        let len = range.len();
+        // A copy of constant length is a few moves; what it brings along behind the name is never looked at.
+        if len <= INLINE
+            && let Some(chunk) = block.get(range.start..).and_then(<[u8]>::first_chunk)
+        {
+            return Self(Repr::Inline { len: len as u32, buf: Inline(*chunk) });
+        }
         let Some(bytes) = block.get(range) else {
             return Self::default();
         };
@@ -41,10 +54,9 @@ impl Blob {
     }
 
     fn inline(bytes: &[u8]) -> Option<Self> {
-        let len = u8::try_from(bytes.len()).ok()?;
         let mut buf = [0; INLINE];
         buf.get_mut(..bytes.len())?.copy_from_slice(bytes);
-        Some(Self(Repr::Inline { len, buf }))
+        Some(Self(Repr::Inline { len: bytes.len() as u32, buf: Inline(buf) }))
     }
 
     /// A blob that keeps nothing alive but its own bytes.
@@ -74,19 +86,17 @@ impl Blob {
 
 impl Default for Blob {
     fn default() -> Self {
-        Self(Repr::Inline {
-            len: 0,
-            buf: [0; INLINE],
-        })
+        Self(Repr::Inline { len: 0, buf: Inline([0; INLINE]) })
     }
 }
 
 impl Deref for Blob {
     type Target = [u8];
 
+    #[inline]
     fn deref(&self) -> &[u8] {
         match &self.0 {
-            Repr::Inline { len, buf } => buf.get(..usize::from(*len)).unwrap_or_default(),
+            Repr::Inline { len, buf } => buf.0.get(..*len as usize).unwrap_or_default(),
             Repr::Shared(bytes) => bytes,
         }
     }

@@ -199,6 +199,33 @@ impl<T> Connection<T> {
         std::mem::take(&mut self.consumed)
     }
 
+    /// Takes the messages at the front of `input` as long as nothing else comes; to be followed by
+    /// [`poll_event`](Self::poll_event), which takes everything else.
+    #[inline]
+    pub fn poll_messages(
+        &mut self,
+        input: &[u8],
+        subscriptions: &Subscriptions,
+        records: &mut Vec<Record>,
+    ) {
+        if !self.options.pubsub
+            || self.decoder.is_mid_frame()
+            || !self.nested.is_empty()
+            || !subscriptions.is_quiet()
+        {
+            return;
+        }
+        let arrays = self.options.protocol == Protocol::Resp2;
+        let mut at = self.consumed;
+        while let Some(rest) = input.get(at..)
+            && let Scan::Message(record, len) = scan_message(rest, arrays)
+        {
+            records.push(record.offset_by(at));
+            at = at.saturating_add(len);
+        }
+        self.consumed = at;
+    }
+
     /// The next event in `input`, which begins where the last [`take_consumed`](Self::take_consumed) left it.
     ///
     /// # Errors

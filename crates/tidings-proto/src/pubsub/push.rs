@@ -42,6 +42,7 @@ struct Span {
 }
 
 impl Span {
+    #[inline]
     fn new(start: usize, len: usize) -> Option<Self> {
         Some(Self {
             start: u32::try_from(start).ok()?,
@@ -49,11 +50,13 @@ impl Span {
         })
     }
 
+    #[inline]
     fn range(self) -> Range<usize> {
         let start = self.start as usize;
         start..start.saturating_add(self.len as usize)
     }
 
+    #[inline]
     fn offset_by(self, at: u32) -> Self {
         Self {
             start: self.start.saturating_add(at),
@@ -64,26 +67,31 @@ impl Span {
 
 impl Record {
     /// How the message came.
+    #[inline]
     pub fn kind(&self) -> MessageKind {
         self.kind
     }
 
     /// Where the channel's name lies.
+    #[inline]
     pub fn channel(&self) -> Range<usize> {
         self.channel.range()
     }
 
     /// Where the pattern lies, if it came for one.
+    #[inline]
     pub fn pattern(&self) -> Option<Range<usize>> {
         (self.kind == MessageKind::PMessage).then(|| self.pattern.range())
     }
 
     /// Where the payload lies.
+    #[inline]
     pub fn payload(&self) -> Range<usize> {
         self.payload.range()
     }
 
     /// The names as one blob, the pattern (if there is one) first, and where in it the channel begins.
+    #[inline]
     pub fn names(&self, block: &Bytes) -> (Blob, u32) {
         let channel = self.channel.range();
         if self.kind == MessageKind::PMessage {
@@ -95,11 +103,13 @@ impl Record {
     }
 
     /// The length of the pattern; 0 without one.
+    #[inline]
     pub fn pattern_len(&self) -> u32 {
         self.pattern.len
     }
 
     /// The bytes that this message accounts for in a queue.
+    #[inline]
     pub fn cost(&self) -> usize {
         let bytes = [self.pattern.len, self.channel.len, self.payload.len];
         bytes
@@ -110,6 +120,7 @@ impl Record {
     }
 
     /// The same message in a block in which its frame begins at `at`.
+    #[inline]
     pub fn offset_by(&self, at: usize) -> Self {
         let at = u32::try_from(at).unwrap_or(u32::MAX);
         Self {

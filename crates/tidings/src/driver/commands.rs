@@ -198,6 +198,8 @@ struct Line {
     /// Not used on a connection that carries commands.
     subscriptions: Subscriptions,
     mute: bool,
+    /// How many bytes had been sent when the socket took no more.
+    stuck_at: Option<u64>,
 }
 
 impl CommandLink {
@@ -296,10 +298,19 @@ impl CommandLink {
             }
             let mut blocked = false;
             if !line.mute {
-                match line.wire.poll_flush(cx) {
+                let flushed = line.wire.poll_flush(cx);
+                // The peer made room: a PING that waits behind a large payload is not overdue.
+                if line.stuck_at.is_some_and(|at| at < line.wire.sent()) {
+                    line.connection.heard(now);
+                }
+                line.stuck_at = None;
+                match flushed {
                     Poll::Ready(Ok(())) => {}
                     Poll::Ready(Err(_)) => line.mute = true,
-                    Poll::Pending => blocked = true,
+                    Poll::Pending => {
+                        line.stuck_at = Some(line.wire.sent());
+                        blocked = true;
+                    }
                 }
             }
             match line.wire.poll_read(cx, line.connection.missing()) {
@@ -309,7 +320,7 @@ impl CommandLink {
                 Poll::Ready(Ok(read)) => {
                     line.receive(now)?;
                     if read >= YIELD_AFTER {
-                        cx.waker().wake_by_ref();
+                        super::yield_turn(cx);
                         return Poll::Pending;
                     }
                 }
@@ -413,6 +424,7 @@ impl Link for CommandLink {
             connection: Connection::new(options, Instant::now()),
             subscriptions: Subscriptions::new(),
             mute: false,
+            stuck_at: None,
         });
     }
 

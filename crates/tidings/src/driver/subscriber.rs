@@ -278,6 +278,8 @@ struct Line {
     connection: Connection<Answer<()>>,
     /// Writing failed: what the server still has to say is read, and then the connection is lost.
     mute: bool,
+    /// How many messages the last read brought: about as many as the next one will.
+    usual: usize,
 }
 
 impl SubscriberLink {
@@ -349,7 +351,7 @@ impl SubscriberLink {
                         return Poll::Ready(Ok(End::Closed));
                     }
                     if read >= YIELD_AFTER {
-                        cx.waker().wake_by_ref();
+                        super::yield_turn(cx);
                         return Poll::Pending;
                     }
                 }
@@ -412,8 +414,10 @@ impl Line {
         self.connection.heard(now);
         let mut state = shared.lock();
         let mut staged: Vec<Staged> = Vec::new();
-        let mut records = Vec::new();
+        let mut records = Vec::with_capacity(self.usual);
         let outcome = loop {
+            self.connection
+                .poll_messages(self.wire.input(), &state.subscriptions, &mut records);
             let event =
                 self.connection
                     .poll_event(self.wire.input(), &mut state.subscriptions, now);
@@ -452,6 +456,7 @@ impl Line {
             true
         } else {
             let block = self.wire.take(consumed);
+            self.usual = records.len();
             if !records.is_empty() {
                 staged.push(Staged::Records(records));
             }
@@ -496,6 +501,7 @@ impl Link for SubscriberLink {
             wire,
             connection,
             mute: false,
+            usual: 0,
         });
     }
 

@@ -1,5 +1,6 @@
 //! A socket with its read buffer and its write buffer.
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
 use std::pin::{Pin, pin};
@@ -15,6 +16,9 @@ const SMALLEST_BLOCK: usize = 16 * 1024;
 
 /// What a busy one reads into: larger blocks cost no less per byte, and fall out of the processor's cache.
 const LARGEST_BLOCK: usize = 256 * 1024;
+
+/// Blocks that are kept to be used again. A subscriber on another thread is a few blocks behind.
+const USED_BLOCKS: usize = 4;
 
 /// A read into less room than this is not worth its system call.
 const LEAST_ROOM: usize = 2 * 1024;
@@ -32,6 +36,9 @@ pub(crate) struct Wire {
     stream: Stream,
     input: BytesMut,
     block: usize,
+    /// Blocks that were handed on, oldest first. As soon as nobody refers to one any more it is used again, so
+    /// that a busy connection neither asks the allocator nor touches fresh pages.
+    used: VecDeque<BytesMut>,
     output: Vec<u8>,
     written: usize,
     /// Bytes that the socket has taken before those in `output`.
@@ -44,6 +51,7 @@ impl Wire {
             stream,
             input: BytesMut::new(),
             block: SMALLEST_BLOCK,
+            used: VecDeque::new(),
             output: Vec::new(),
             written: 0,
             sent_before: 0,
@@ -106,7 +114,7 @@ impl Wire {
         let mut room = self.input.capacity() - held;
         if room < LEAST_ROOM || (room < missing && room < self.block) {
             // Room grows with what has arrived, not with what was announced.
-            self.input.reserve(self.block.max(missing.min(held)));
+            self.make_room(self.block.max(missing.min(held)));
             room = self.input.capacity() - held;
         }
         let read = ready!(pin!(self.stream.read_buf(&mut self.input)).poll(cx))?;
@@ -114,6 +122,26 @@ impl Wire {
             self.block = (self.block * 2).min(LARGEST_BLOCK);
         }
         Poll::Ready(Ok(read))
+    }
+
+    /// Goes on in a block with room for so many bytes more: the same, one that was used before, or a new one.
+    fn make_room(&mut self, room: usize) {
+        if self.input.try_reclaim(room) {
+            return;
+        }
+        let needed = self.input.len() + room;
+        let again = self.used.iter_mut().position(|block| block.try_reclaim(needed));
+        let mut block = match again.and_then(|at| self.used.remove(at)) {
+            Some(block) => block,
+            None => BytesMut::with_capacity(needed),
+        };
+        block.extend_from_slice(&self.input);
+        let mut old = std::mem::replace(&mut self.input, block);
+        old.clear();
+        if (LARGEST_BLOCK / 4..=2 * LARGEST_BLOCK).contains(&needed) {
+            self.used.push_back(old);
+            self.used.truncate(USED_BLOCKS);
+        }
     }
 
     /// Writes all that is to be sent.

@@ -279,6 +279,11 @@ impl Gap {
         self.names.iter().map(|name| &**name)
     }
 
+    /// Any of the subscriber's names may be concerned.
+    pub(crate) fn name_any(&mut self) {
+        self.names = Arc::default();
+    }
+
     /// One gap for two, of which `later` came right behind this one.
     pub(crate) fn merge(&mut self, later: &Gap) {
         self.since = self.since.min(later.since);

@@ -81,9 +81,15 @@ impl Batch {
 
     #[inline]
     pub(crate) fn next(&mut self) -> Option<(&Bytes, &Record)> {
-        let record = self.records.get(self.next)?;
+        if self.next == self.records.len() {
+            // Whoever reads the socket can use the block again.
+            if self.next > 0 {
+                *self = Self::default();
+            }
+            return None;
+        }
         self.next += 1;
-        Some((&self.block, record))
+        Some((&self.block, &self.records[self.next - 1]))
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -442,7 +448,13 @@ impl Inner {
         let before = self.items.iter_mut().take(at).rev();
         for item in before {
             match item {
-                Item::Gap(known) if known.cause() == gap.cause() => return known.merge(&gap),
+                Item::Gap(known) if known.cause() == gap.cause() => {
+                    known.merge(&gap);
+                    if gap.cause() == GapCause::Overflow && known.names().len() > GAP_NAMES {
+                        known.name_any();
+                    }
+                    return;
+                }
                 Item::Confirmation(_) | Item::Gap(_) => {}
                 Item::Batch(_) | Item::Error(_) => break,
             }
