@@ -364,11 +364,12 @@ impl Task {
         let Some(connection) = &mut self.connection else {
             return Outcome::Unknown;
         };
-        let payload = format!("{number:<width$}", width = self.settings.payload_size);
+        let mut payload = number.to_string().into_bytes();
+        payload.resize(payload.len().max(self.settings.payload_size), b' ');
         match connection.ask([
             self.settings.command.as_bytes(),
             channel,
-            payload.as_bytes(),
+            &payload,
         ]) {
             Ok(AdminReply::Integer(receivers)) => Outcome::Acknowledged { receivers },
             Ok(AdminReply::Error(_)) => Outcome::Refused,
