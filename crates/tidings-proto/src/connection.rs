@@ -219,6 +219,7 @@ impl<T> Connection<T> {
         let mut at = self.consumed;
         while let Some(rest) = input.get(at..)
             && let Scan::Message(record, len) = scan_message(rest, arrays)
+            && len <= self.surely_allowed()
         {
             records.push(record.offset_by(at));
             at = at.saturating_add(len);
@@ -257,16 +258,13 @@ impl<T> Connection<T> {
                         subscriptions.tell_gap();
                         continue;
                     }
-                    Scan::Message(record, len) => {
+                    Scan::Message(record, len) if len <= self.surely_allowed() => {
                         let record = record.offset_by(self.consumed);
                         self.consumed = self.consumed.saturating_add(len);
                         return Ok(Some(Event::Message(record)));
                     }
-                    Scan::Incomplete(missing) => {
-                        self.missing = missing;
-                        return Ok(None);
-                    }
-                    Scan::Other => {}
+                    // Large, not all here yet, or something else: the decoder knows the limits.
+                    _ => {}
                 }
             }
             let Some(len) = self.decoder.poll_frame(rest)? else {
@@ -290,6 +288,11 @@ impl<T> Connection<T> {
             })
     }
 
+    /// A frame of this length is within the limits, whatever is in it.
+    fn surely_allowed(&self) -> usize {
+        self.options.limits.bulk.min(self.options.limits.frame)
+    }
+
     /// A whole frame other than a plain message.
     fn frame(
         &mut self,
@@ -302,6 +305,10 @@ impl<T> Connection<T> {
         let array = self.options.pubsub && self.options.protocol == Protocol::Resp2;
         match frame.first() {
             Some(b'>') => self.push(frame, range, subscriptions, now),
+            // An attribute belongs to what follows it.
+            Some(b'|') if matches!(Reply::parse(frame)?, Reply::Push(_)) => {
+                self.push(frame, range, subscriptions, now)
+            }
             Some(b'*') if array => match classify(frame)? {
                 PubSubFrame::Other | PubSubFrame::Pong => {
                     self.reply(input, frame, range, subscriptions, now)
@@ -361,6 +368,7 @@ impl<T> Connection<T> {
         subscriptions: &mut Subscriptions,
         now: Instant,
     ) -> Result<Option<Event<T>>, ProtocolError> {
+        let arrays_may_be_pushes = self.options.pubsub && self.options.protocol == Protocol::Resp2;
         self.consumed = range.end;
         self.note_nested(range.start);
         let event = match self.expected.front_mut() {
@@ -395,9 +403,9 @@ impl<T> Connection<T> {
             Some(Expected::Request { left, .. }) => {
                 *left = left.saturating_sub(1);
                 // The other replies to the same request, as far as they are here and nothing is in between.
-                while *left > 0 && self.nested.is_empty() {
+                while *left > 0 && self.nested.is_empty() && !arrays_may_be_pushes {
                     let rest = input.get(range.end..).unwrap_or_default();
-                    if rest.is_empty() || rest.first() == Some(&b'>') {
+                    if matches!(rest.first(), None | Some(b'>' | b'|')) {
                         break;
                     }
                     let Some(len) = self.decoder.poll_frame(rest)? else {

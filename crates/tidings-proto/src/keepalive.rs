@@ -19,6 +19,8 @@ pub struct Keepalive {
     interval: Duration,
     timeout: Duration,
     last_heard: Instant,
+    /// Since when something could have been heard.
+    listening: Instant,
     asked: Option<Instant>,
     paused: bool,
 }
@@ -41,6 +43,7 @@ impl Keepalive {
             interval,
             timeout,
             last_heard: now,
+            listening: now,
             asked: None,
             paused: false,
         }
@@ -65,7 +68,7 @@ impl Keepalive {
     /// The socket is read again.
     pub fn resume(&mut self, now: Instant) {
         if std::mem::take(&mut self.paused) {
-            self.last_heard = now;
+            self.listening = now;
             self.asked = self.asked.map(|_| now);
         }
     }
@@ -80,10 +83,11 @@ impl Keepalive {
         if self.paused {
             return Liveness::Wait(None);
         }
+        let quiet_since = self.last_heard.max(self.listening);
         let (due, then) = match self.asked {
-            None => (self.last_heard.checked_add(self.interval), Liveness::Ask),
+            None => (quiet_since.checked_add(self.interval), Liveness::Ask),
             Some(asked) => (
-                asked.max(self.last_heard).checked_add(self.timeout),
+                asked.max(quiet_since).checked_add(self.timeout),
                 Liveness::Dead,
             ),
         };

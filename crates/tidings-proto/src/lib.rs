@@ -24,6 +24,8 @@ mod blob;
 mod connection;
 mod handshake;
 mod keepalive;
+#[cfg(any(test, feature = "fuzzing"))]
+mod model;
 pub mod pubsub;
 
 pub use backoff::Backoff;
@@ -45,6 +47,7 @@ mod resp;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing {
+    pub use crate::model::operations;
     pub use crate::resp::fuzzing::decode;
 }
 

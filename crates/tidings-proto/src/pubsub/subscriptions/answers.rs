@@ -48,8 +48,9 @@ impl Subscriptions {
             .filter(|next| same && ***next == *name);
         let Some(next) = next.cloned() else {
             if revocable {
-                let fenced = same && burst.names.iter().any(|one| **one == *name);
-                if !fenced {
+                // What was taken for the reply before was the server's own word, if the reply comes now.
+                let mut answered = burst.names.iter().take(burst.answered);
+                if !same || answered.all(|one| **one != *name) {
                     self.revoked(name, now);
                 }
                 return Ok(false);
@@ -60,7 +61,7 @@ impl Subscriptions {
         let complete = verb == Verb::Subscribe && burst.answered == burst.names.len();
         let origin = burst.origin;
         match verb {
-            Verb::Subscribe => self.granted(kind, next, count, origin),
+            Verb::Subscribe => self.granted(kind, next, count),
             Verb::Unsubscribe => self.ended(kind, next, Some(count)),
         }
         if complete {
@@ -86,13 +87,7 @@ impl Subscriptions {
             return Err(ProtocolError::new("an error reply to no command"));
         };
         if burst.verb == Verb::Unsubscribe {
-            if burst.failed || burst.answered == burst.names.len() {
-                // The PING itself was refused: it has fenced all the same.
-                return Ok(self.handle_pong());
-            }
-            // Valkey 8.0 refuses to unsubscribe what is not subscribed: it is not subscribed, then.
-            burst.failed = true;
-            return Ok(false);
+            return self.end_refused(error);
         }
         if burst.answered > 0 {
             return Err(ProtocolError::new(
@@ -102,16 +97,46 @@ impl Subscriptions {
         let Some(mut burst) = self.retire() else {
             return Ok(true);
         };
-        if burst.names.len() > 1 {
-            // One refused name refuses the whole command. Asked for alone, at once and in order, the others cost
-            // one more round trip, and their confirmations keep their order.
-            for single in burst.singles().rev() {
-                self.queued.push_front(single);
+        if burst.names.len() == 1 || is_server_wide(error) {
+            for name in &burst.names {
+                self.refused(burst.kind, name, error, burst.origin, now);
             }
-        } else if let Some(name) = burst.names.pop() {
-            self.refused(burst.kind, &name, error, burst.origin, now);
+            return Ok(true);
+        }
+        // One refused name refuses the whole command. Asked for alone, at once and in order, the others cost one
+        // more round trip, and their confirmations keep their order.
+        self.drop_settled(&mut burst);
+        for single in burst.singles().rev() {
+            self.queued.push_front(single);
         }
         Ok(true)
+    }
+
+    /// An error reply to an unsubscription, or to the PING behind it.
+    fn end_refused(&mut self, error: &ServerError) -> Result<bool, ProtocolError> {
+        let Some(burst) = self.sent.front_mut() else {
+            return Ok(false);
+        };
+        let whole = burst.answered == burst.names.len();
+        let shard = burst.kind == SubscriptionKind::Shard;
+        if whole && burst.error.is_none() && shard && is_server_wide(error) {
+            // If the confirmations were the server's own words, the PING is yet to be answered.
+            return Err(ProtocolError::new(format!(
+                "an error reply to either SUNSUBSCRIBE or PING: {error}"
+            )));
+        }
+        let of_ping = burst.error.is_some() || (whole && !is_never_of_ping(error));
+        if of_ping {
+            // It has fenced all the same.
+            return Ok(self.handle_pong());
+        }
+        if burst.answered > 0 && !shard {
+            return Err(ProtocolError::new(
+                "an error reply among the confirmations of a command",
+            ));
+        }
+        burst.error = Some(error.clone());
+        Ok(false)
     }
 
     /// The answer to the PING behind an unsubscription, in either shape. Says whether one was expected.
@@ -128,7 +153,12 @@ impl Subscriptions {
         };
         let all = burst.names.len();
         for name in burst.names.into_iter().skip(burst.answered) {
-            self.ended(burst.kind, name, None);
+            match &burst.error {
+                Some(error) if !is_ended(error) => {
+                    self.kept(burst.kind, name, error, burst.origin);
+                }
+                _ => self.ended(burst.kind, name, None),
+            }
         }
         self.settle(burst.origin, all);
         true
@@ -136,31 +166,23 @@ impl Subscriptions {
 
     // ---- what happens to one name ----
 
-    fn granted(&mut self, kind: SubscriptionKind, name: Blob, count: i64, origin: Origin) {
+    fn granted(&mut self, kind: SubscriptionKind, name: Blob, count: i64) {
         let table = self.table_mut(kind);
-        let mut missed = None;
-        if let Some(entry) = table.entries.get_mut(&name) {
-            table.confirmed = table
-                .confirmed
-                .saturating_add(usize::from(!entry.confirmed));
-            entry.confirmed = true;
+        table.confirm(&name, true);
+        let missed = table.answered(&name).is_some_and(|entry| {
             entry.established = true;
             entry.refused = None;
-            missed = entry.missed.take();
-        }
+            entry.missed.is_some()
+        });
         self.events.push_back(SubscriptionEvent::Confirmed {
             verb: Verb::Subscribe,
             kind,
             name: name.clone(),
             count,
         });
-        if origin == Origin::Replay {
-            self.settle_waiting(kind, &name);
-        }
-        if let Some(missed) = missed {
-            self.gap_names.push(name);
-            let earliest = self.gap.filter(|gap| gap.0 <= missed.0).unwrap_or(missed);
-            self.gap = Some(earliest);
+        self.settle_waiting(kind, &name);
+        if missed {
+            self.gap_names.push((kind, name));
             if self.replay_open == 0 {
                 self.tell_gap();
             }
@@ -170,13 +192,13 @@ impl Subscriptions {
     /// The end of a subscription, with the server's count or, where it gave none, ours.
     pub(super) fn ended(&mut self, kind: SubscriptionKind, name: Blob, count: Option<i64>) {
         let table = self.table_mut(kind);
-        if let Some(entry) = table.entries.get_mut(&name) {
-            table.confirmed = table.confirmed.saturating_sub(usize::from(entry.confirmed));
-            entry.confirmed = false;
-            if !entry.wanted {
-                table.entries.remove(&name);
-            }
+        table.confirm(&name, false);
+        if let Some(entry) = table.answered(&name) {
+            entry.established = false;
+            entry.refused = None;
+            entry.missed = None;
         }
+        table.tidy(&name);
         let count = count.unwrap_or_else(|| self.count(kind));
         self.events.push_back(SubscriptionEvent::Confirmed {
             verb: Verb::Unsubscribe,
@@ -184,6 +206,25 @@ impl Subscriptions {
             name,
             count,
         });
+    }
+
+    /// The server refused to end a subscription: it goes on, and is wanted unless a later request says more.
+    fn kept(&mut self, kind: SubscriptionKind, name: Blob, error: &ServerError, origin: Origin) {
+        let table = self.table_mut(kind);
+        if !table
+            .entries
+            .get(&name)
+            .is_some_and(|entry| entry.confirmed)
+        {
+            return self.ended(kind, name, None);
+        }
+        let last = table
+            .answered(&name)
+            .is_some_and(|entry| entry.pending == 0);
+        if last {
+            table.want(&name, true);
+        }
+        self.refuse(origin, name, error);
     }
 
     fn refused(
@@ -194,23 +235,21 @@ impl Subscriptions {
         origin: Origin,
         now: Instant,
     ) {
-        let waiting = match origin {
-            Origin::Request(_) => Vec::new(),
-            Origin::Replay => self
-                .waiting
-                .remove(&(kind, name.clone()))
-                .unwrap_or_default(),
-        };
         let table = self.table_mut(kind);
-        let mut retry = None;
-        if let Some(entry) = table.entries.get_mut(name).filter(|entry| !entry.confirmed) {
-            if entry.established && entry.wanted {
+        let entry = table
+            .answered(name)
+            .filter(|entry| entry.pending == 0 && !entry.confirmed);
+        if let Some(entry) = entry {
+            if entry.established {
                 // It was subscribed once and is still wanted: say so once, and try again later.
-                let busy = is_passing(error);
+                let passing = is_passing(error);
                 let said = entry.refused.as_ref().is_some_and(|said| !is_passing(said));
-                entry.refused = Some(error.clone());
-                retry = Some(now + if busy { BUSY_RETRY } else { REFUSED_RETRY });
-                if !said && !busy && origin == Origin::Replay {
+                if !(said && passing) {
+                    entry.refused = Some(error.clone());
+                }
+                let retry = now + if passing { BUSY_RETRY } else { REFUSED_RETRY };
+                self.retry_at = self.retry_at.into_iter().chain([retry]).min();
+                if !said && !passing && origin == Origin::Replay {
                     self.events.push_back(SubscriptionEvent::Refused {
                         kind,
                         name: name.clone(),
@@ -218,38 +257,39 @@ impl Subscriptions {
                     });
                 }
             } else {
-                table.wanted = table.wanted.saturating_sub(usize::from(entry.wanted));
-                table.entries.remove(name);
+                table.want(name, false);
+                table.tidy(name);
             }
         }
-        self.retry_at = self.retry_at.into_iter().chain(retry).min();
-        let requests = match origin {
-            Origin::Request(op) => vec![op],
-            Origin::Replay => waiting,
-        };
-        for op in requests {
-            if let Some(op) = self.ops.get_mut(&op) {
-                op.refused.push((name.clone(), error.clone()));
+        if origin == Origin::Replay && !self.waiting.is_empty() {
+            let waiting = self.waiting.remove(&(kind, name.clone()));
+            for op in waiting.into_iter().flatten() {
+                self.refuse(Origin::Request(op), name.clone(), error);
+                self.settle(Origin::Request(op), 1);
             }
-            self.settle(Origin::Request(op), 1);
         }
-        if origin == Origin::Replay {
-            self.settle(origin, 1);
+        self.refuse(origin, name.clone(), error);
+        self.settle(origin, 1);
+    }
+
+    /// Notes a refusal for whoever asked.
+    fn refuse(&mut self, origin: Origin, name: Blob, error: &ServerError) {
+        if let Origin::Request(op) = origin
+            && let Some(op) = self.ops.get_mut(&op)
+        {
+            op.refused.push((name, error.clone()));
         }
     }
 
     /// An unasked `sunsubscribe`. The node that sent it is often still the right one: ask it again.
     fn revoked(&mut self, name: &[u8], now: Instant) {
         let kind = SubscriptionKind::Shard;
-        let table = self.table_mut(kind);
-        let entry = table
-            .entries
-            .get_mut(name)
-            .filter(|entry| entry.confirmed && entry.wanted);
-        let Some(entry) = entry else { return };
-        entry.confirmed = false;
-        entry.missed = Some((now, GapCause::SlotMoved));
-        table.confirmed = table.confirmed.saturating_sub(1);
+        if !self.table_mut(kind).confirm(name, false) || !self.is_wanted(kind, name) {
+            return;
+        }
+        if let Some(entry) = self.table_mut(kind).entries.get_mut(name) {
+            entry.missed = entry.missed.or(Some((now, GapCause::SlotMoved)));
+        }
         let name = Blob::copy_from(name);
         self.events
             .push_back(SubscriptionEvent::Revoked { name: name.clone() });
@@ -263,6 +303,27 @@ fn is_passing(error: &ServerError) -> bool {
         error.code(),
         "BUSY" | "LOADING" | "CLUSTERDOWN" | "TRYAGAIN" | "MASTERDOWN"
     )
+}
+
+/// Whether the server refuses whatever it is asked.
+fn is_server_wide(error: &ServerError) -> bool {
+    matches!(error.code(), "BUSY" | "LOADING" | "MASTERDOWN")
+}
+
+/// Whether an unsubscription was refused because there is nothing to end: Valkey 8.0 refuses that outside of
+/// Pub/Sub mode, and a cluster's node where the slot is not its own.
+fn is_ended(error: &ServerError) -> bool {
+    matches!(error.code(), "NOSUB" | "MOVED")
+}
+
+/// Whether PING is never refused so: in a cluster the server may have confirmed in its own words what it then
+/// refuses to be asked.
+fn is_never_of_ping(error: &ServerError) -> bool {
+    is_ended(error)
+        || matches!(
+            error.code(),
+            "CLUSTERDOWN" | "ASK" | "TRYAGAIN" | "CROSSSLOT"
+        )
 }
 
 fn out_of_step(verb: Verb, kind: SubscriptionKind, name: Option<&[u8]>) -> ProtocolError {

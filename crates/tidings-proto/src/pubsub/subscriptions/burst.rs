@@ -2,6 +2,7 @@
 
 use super::kinds::{OpId, SubscriptionKind, Verb};
 use crate::blob::Blob;
+use crate::error::ServerError;
 use crate::resp::encode;
 
 /// Names in one command: large enough to cost little per name, small enough that messages, which come between
@@ -29,53 +30,66 @@ pub(super) struct Burst {
     pub(super) kind: SubscriptionKind,
     pub(super) names: Vec<Blob>,
     pub(super) answered: usize,
-    /// Whether an error reply has answered an unsubscription: what follows is the fence.
-    pub(super) failed: bool,
-    /// Whether it may come after what was asked for later: an end of one of its subscriptions may have overtaken it.
-    pub(super) again: bool,
+    /// The error reply to an unsubscription: what follows is the answer to the fence.
+    pub(super) error: Option<ServerError>,
     pub(super) origin: Origin,
+    /// The newest request when it was queued.
+    pub(super) asked: u64,
 }
 
 impl Burst {
-    fn new(verb: Verb, kind: SubscriptionKind, names: Vec<Blob>, origin: Origin) -> Self {
-        Self {
-            verb,
-            kind,
-            names,
-            answered: 0,
-            failed: false,
-            again: matches!(origin, Origin::Replay),
-            origin,
-        }
-    }
-
     /// As many commands as `names` take.
+    ///
+    /// Shard channels go together only if their slot is the same: a cluster refuses a command of two slots.
     pub(super) fn cut(
         verb: Verb,
         kind: SubscriptionKind,
         names: Vec<Blob>,
         origin: Origin,
+        asked: u64,
     ) -> impl Iterator<Item = Self> {
         let mut names = names.into_iter().peekable();
         std::iter::from_fn(move || {
-            names.peek()?;
-            let (mut chunk, mut bytes) = (Vec::new(), 0usize);
+            let first = names.next()?;
+            let mut bytes = first.len();
+            let mut chunk = vec![first];
             while chunk.len() < BURST_NAMES && bytes < BURST_BYTES {
-                let Some(name) = names.next() else { break };
+                let goes_along = |name: &Blob| {
+                    kind != SubscriptionKind::Shard
+                        || chunk
+                            .first()
+                            .is_some_and(|first| hash_tag(first) == hash_tag(name))
+                };
+                let Some(name) = names.next_if(goes_along) else {
+                    break;
+                };
                 bytes = bytes.saturating_add(name.len());
                 chunk.push(name);
             }
             chunk.shrink_to_fit();
-            Some(Self::new(verb, kind, chunk, origin))
+            Some(Self {
+                verb,
+                kind,
+                names: chunk,
+                answered: 0,
+                error: None,
+                origin,
+                asked,
+            })
         })
     }
 
     /// A command for each name.
     pub(super) fn singles(self) -> impl DoubleEndedIterator<Item = Self> {
-        let (verb, kind, origin) = (self.verb, self.kind, self.origin);
+        let (verb, kind, origin, asked) = (self.verb, self.kind, self.origin, self.asked);
         self.names.into_iter().map(move |name| Self {
-            again: true,
-            ..Self::new(verb, kind, vec![name], origin)
+            verb,
+            kind,
+            names: vec![name],
+            answered: 0,
+            error: None,
+            origin,
+            asked,
         })
     }
 
@@ -90,4 +104,14 @@ impl Burst {
             out.extend_from_slice(FENCE);
         }
     }
+}
+
+/// The part of a name that its slot depends on: what stands in the first braces, if anything does.
+fn hash_tag(name: &[u8]) -> &[u8] {
+    let inner = || {
+        let rest = name.get(memchr::memchr(b'{', name)?.saturating_add(1)..)?;
+        let tag = rest.get(..memchr::memchr(b'}', rest)?)?;
+        (!tag.is_empty()).then_some(tag)
+    };
+    inner().unwrap_or(name)
 }

@@ -16,7 +16,7 @@
 //! `sunsubscribe` for one of its names may be the server's own word or the reply, and it does not matter which.
 //! Outside of that an unasked `sunsubscribe` means that the slot went away.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
 
 use self::burst::{BURST_NAMES, Burst, Origin};
@@ -54,7 +54,7 @@ pub struct Subscriptions {
     patterns: Table,
     shards: Table,
     next_order: u64,
-    next_op: u64,
+    newest_op: u64,
     ops: HashMap<OpId, Op>,
     /// Requests that wait for a name to be subscribed again after a loss, rather than for their own command.
     waiting: HashMap<(SubscriptionKind, Blob), Vec<OpId>>,
@@ -65,9 +65,7 @@ pub struct Subscriptions {
     /// Names of the replay that have no answer yet.
     replay_open: usize,
     /// Names that missed messages and are subscribed again, not yet told of by a gap.
-    gap_names: Vec<Blob>,
-    /// Since when the first of them did, and why.
-    gap: Option<(Instant, GapCause)>,
+    gap_names: Vec<(SubscriptionKind, Blob)>,
     retry_at: Option<Instant>,
     events: VecDeque<SubscriptionEvent>,
 }
@@ -158,20 +156,8 @@ impl Subscriptions {
     pub fn subscribe(&mut self, kind: SubscriptionKind, names: Vec<Blob>) -> OpId {
         let op = self.open_op(names.len());
         for name in &names {
-            let order = self.next_order;
-            let table = self.table_mut(kind);
-            let entry = table.entries.entry(name.clone()).or_insert_with(|| Entry {
-                order,
-                ..Entry::default()
-            });
-            if !entry.wanted {
-                // Wanted anew, perhaps while its end is under way: what was missed before is of no concern.
-                entry.wanted = true;
-                entry.established = false;
-                entry.missed = None;
-                table.wanted = table.wanted.saturating_add(1);
-                self.next_order = order.wrapping_add(1);
-            }
+            self.entry(kind, name);
+            self.table_mut(kind).want(name, true);
         }
         if self.online {
             self.queue(Verb::Subscribe, kind, names, Origin::Request(op));
@@ -180,6 +166,7 @@ impl Subscriptions {
                 self.waiting.entry((kind, name)).or_default().push(op);
             }
         }
+        self.settle(Origin::Request(op), 0);
         op
     }
 
@@ -188,10 +175,9 @@ impl Subscriptions {
         let op = self.open_op(names.len());
         for name in &names {
             let table = self.table_mut(kind);
+            table.want(name, false);
             if let Some(entry) = table.entries.get_mut(name) {
-                table.wanted = table.wanted.saturating_sub(usize::from(entry.wanted));
-                entry.wanted = false;
-                entry.missed = None;
+                entry.ended_by = op.0;
             }
             self.settle_waiting(kind, name);
         }
@@ -203,6 +189,7 @@ impl Subscriptions {
                 self.settle(Origin::Request(op), 1);
             }
         }
+        self.settle(Origin::Request(op), 0);
         op
     }
 
@@ -231,15 +218,14 @@ impl Subscriptions {
         }
         self.retry_at = None;
         self.sent_names = 0;
-        let untold: HashSet<Blob> = self.gap_names.drain(..).collect();
-        let untold_gap = self.gap.take();
+        self.gap_names.clear();
         for table in [&mut self.channels, &mut self.patterns, &mut self.shards] {
             table.confirmed = 0;
-            for (name, entry) in &mut table.entries {
-                if std::mem::take(&mut entry.confirmed) && entry.wanted {
+            for entry in table.entries.values_mut() {
+                entry.pending = 0;
+                if std::mem::take(&mut entry.confirmed) {
                     // What was not told yet is told with what is missed from now on.
-                    let earlier = untold_gap.filter(|_| untold.contains(name));
-                    entry.missed = earlier.or(Some((last_heard, cause)));
+                    entry.missed = entry.missed.or(Some((last_heard, cause)));
                 }
             }
         }
@@ -286,7 +272,12 @@ impl Subscriptions {
         if self.retry_at.is_some_and(|at| at <= now) {
             self.retry_at = None;
             for kind in SubscriptionKind::ALL {
-                let again = |e: &Entry| e.wanted && !e.confirmed && e.refused.is_some();
+                let again = |entry: &Entry| {
+                    entry.wanted
+                        && !entry.confirmed
+                        && entry.pending == 0
+                        && entry.refused.is_some()
+                };
                 let names = self.table(kind).ordered(again);
                 self.replay(kind, names);
             }
@@ -295,8 +286,8 @@ impl Subscriptions {
             let Some(mut burst) = self.queued.pop_front() else {
                 return false;
             };
-            if burst.verb == Verb::Subscribe && burst.again {
-                self.drop_unwanted(&mut burst);
+            if burst.origin == Origin::Replay {
+                self.drop_settled(&mut burst);
                 if burst.names.is_empty() {
                     continue;
                 }
@@ -319,8 +310,22 @@ impl Subscriptions {
 
     /// Tells of the gap of all names that are subscribed again so far.
     pub fn tell_gap(&mut self) {
-        let names = std::mem::take(&mut self.gap_names);
-        if let Some((since, cause)) = self.gap.take() {
+        let mut gap: Option<(Instant, GapCause)> = None;
+        let mut names = std::mem::take(&mut self.gap_names);
+        // Not of those that have ended since, nor, for now, of those that were lost again.
+        names.retain(|(kind, name)| {
+            let entry = self.table_mut(*kind).entries.get_mut(name);
+            let missed = entry
+                .filter(|entry| entry.confirmed)
+                .and_then(|entry| entry.missed.take());
+            gap = gap
+                .into_iter()
+                .chain(missed)
+                .min_by_key(|(since, _)| *since);
+            missed.is_some()
+        });
+        if let Some((since, cause)) = gap {
+            let names = names.into_iter().map(|(_, name)| name).collect();
             self.events.push_back(SubscriptionEvent::Gap {
                 cause,
                 since,
@@ -337,25 +342,29 @@ impl Subscriptions {
     }
 
     fn queue(&mut self, verb: Verb, kind: SubscriptionKind, names: Vec<Blob>, origin: Origin) {
-        self.queued.extend(Burst::cut(verb, kind, names, origin));
+        for name in &names {
+            let entry = self.entry(kind, name);
+            entry.pending = entry.pending.saturating_add(1);
+        }
+        self.queued
+            .extend(Burst::cut(verb, kind, names, origin, self.newest_op));
     }
 
-    /// Takes out of a subscription what was unsubscribed after it was queued.
-    fn drop_unwanted(&mut self, burst: &mut Burst) {
-        if burst
-            .names
-            .iter()
-            .all(|name| self.is_wanted(burst.kind, name))
-        {
-            return;
-        }
-        let names = std::mem::take(&mut burst.names);
-        for name in names {
-            if self.is_wanted(burst.kind, &name) {
+    /// Takes out of a subscription what needs none any more: names that a newer request ends, and of a replay
+    /// those that are subscribed already.
+    fn drop_settled(&mut self, burst: &mut Burst) {
+        for name in std::mem::take(&mut burst.names) {
+            let asked = burst.asked;
+            let replay = burst.origin == Origin::Replay;
+            let table = self.table_mut(burst.kind);
+            let entry = table.entries.get(&name);
+            if entry.is_some_and(|e| e.ended_by <= asked && !(replay && e.confirmed)) {
                 burst.names.push(name);
-            } else {
-                self.settle(burst.origin, 1);
+                continue;
             }
+            table.answered(&name);
+            table.tidy(&name);
+            self.settle(burst.origin, 1);
         }
     }
 
@@ -403,8 +412,8 @@ impl Subscriptions {
     }
 
     fn open_op(&mut self, open: usize) -> OpId {
-        let op = OpId(self.next_op);
-        self.next_op = self.next_op.wrapping_add(1);
+        self.newest_op = self.newest_op.wrapping_add(1);
+        let op = OpId(self.newest_op);
         self.ops.insert(
             op,
             Op {
@@ -430,6 +439,12 @@ impl Subscriptions {
             _ => of(&self.channels).saturating_add(of(&self.patterns)),
         };
         i64::try_from(count).unwrap_or(i64::MAX)
+    }
+
+    fn entry(&mut self, kind: SubscriptionKind, name: &Blob) -> &mut Entry {
+        self.next_order = self.next_order.wrapping_add(1);
+        let order = self.next_order;
+        self.table_mut(kind).entry(name, order)
     }
 
     fn table(&self, kind: SubscriptionKind) -> &Table {

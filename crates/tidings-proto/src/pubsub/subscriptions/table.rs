@@ -27,6 +27,57 @@ impl Table {
         names.sort_unstable_by_key(|(order, _)| *order);
         names.into_iter().map(|(_, name)| name.clone()).collect()
     }
+
+    /// The entry of a name; `order` is that of a new one.
+    pub(super) fn entry(&mut self, name: &Blob, order: u64) -> &mut Entry {
+        self.entries.entry(name.clone()).or_insert_with(|| Entry {
+            order,
+            ..Entry::default()
+        })
+    }
+
+    /// Notes whether a name is wanted, if it is known.
+    pub(super) fn want(&mut self, name: &[u8], wanted: bool) {
+        if let Some(entry) = self.entries.get_mut(name)
+            && std::mem::replace(&mut entry.wanted, wanted) != wanted
+        {
+            self.wanted = count(self.wanted, wanted);
+        }
+    }
+
+    /// Notes whether the server has a name, if it is known. Says whether that is news.
+    pub(super) fn confirm(&mut self, name: &[u8], confirmed: bool) -> bool {
+        if let Some(entry) = self.entries.get_mut(name)
+            && std::mem::replace(&mut entry.confirmed, confirmed) != confirmed
+        {
+            self.confirmed = count(self.confirmed, confirmed);
+            return true;
+        }
+        false
+    }
+
+    /// A command that named it has been answered.
+    pub(super) fn answered(&mut self, name: &[u8]) -> Option<&mut Entry> {
+        let entry = self.entries.get_mut(name)?;
+        entry.pending = entry.pending.saturating_sub(1);
+        Some(entry)
+    }
+
+    /// Forgets a name that is neither wanted nor under way.
+    pub(super) fn tidy(&mut self, name: &[u8]) {
+        let over = |entry: &Entry| !entry.wanted && !entry.confirmed && entry.pending == 0;
+        if self.entries.get(name).is_some_and(over) {
+            self.entries.remove(name);
+        }
+    }
+}
+
+fn count(count: usize, more: bool) -> usize {
+    if more {
+        count.saturating_add(1)
+    } else {
+        count.saturating_sub(1)
+    }
 }
 
 /// One name.
@@ -36,7 +87,11 @@ pub(super) struct Entry {
     pub(super) order: u64,
     pub(super) wanted: bool,
     pub(super) confirmed: bool,
-    /// It has been confirmed since it was wanted: a refusal does not make it unwanted any more.
+    /// Names in commands under way. The last of them that is not refused decides what is wanted.
+    pub(super) pending: u32,
+    /// The newest request to end it: what was asked for before is not to be sent after it.
+    pub(super) ended_by: u64,
+    /// It was confirmed and has not ended since: a refusal does not make it unwanted any more.
     pub(super) established: bool,
     /// Messages were missed since then, and no gap has told of it yet.
     pub(super) missed: Option<(Instant, GapCause)>,
