@@ -45,7 +45,10 @@ impl Blob {
         if len <= INLINE
             && let Some(chunk) = block.get(range.start..).and_then(<[u8]>::first_chunk)
         {
-            return Self(Repr::Inline { len: len as u32, buf: Inline(*chunk) });
+            return Self(Repr::Inline {
+                len: len as u32,
+                buf: Inline(*chunk),
+            });
         }
         let Some(bytes) = block.get(range) else {
             return Self::default();
@@ -56,7 +59,10 @@ impl Blob {
     fn inline(bytes: &[u8]) -> Option<Self> {
         let mut buf = [0; INLINE];
         buf.get_mut(..bytes.len())?.copy_from_slice(bytes);
-        Some(Self(Repr::Inline { len: bytes.len() as u32, buf: Inline(buf) }))
+        Some(Self(Repr::Inline {
+            len: bytes.len() as u32,
+            buf: Inline(buf),
+        }))
     }
 
     /// A blob that keeps nothing alive but its own bytes.
@@ -86,7 +92,10 @@ impl Blob {
 
 impl Default for Blob {
     fn default() -> Self {
-        Self(Repr::Inline { len: 0, buf: Inline([0; INLINE]) })
+        Self(Repr::Inline {
+            len: 0,
+            buf: Inline([0; INLINE]),
+        })
     }
 }
 

@@ -9,7 +9,8 @@ use crate::handshake::Protocol;
 use crate::keepalive::{Keepalive, Liveness};
 use crate::limits::Limits;
 use crate::pubsub::{
-    PubSubFrame, Record, Scan, SubscriptionEvent, Subscriptions, classify, scan_message,
+    PubSubFrame, Record, Scan, SubscriptionEvent, Subscriptions, classify, message_head,
+    next_message, scan_message, scan_message_at,
 };
 use crate::resp::{Decoder, Reply};
 
@@ -201,7 +202,6 @@ impl<T> Connection<T> {
 
     /// Takes the messages at the front of `input` as long as nothing else comes; to be followed by
     /// [`poll_event`](Self::poll_event), which takes everything else.
-    #[inline]
     pub fn poll_messages(
         &mut self,
         input: &[u8],
@@ -217,12 +217,21 @@ impl<T> Connection<T> {
         }
         let arrays = self.options.protocol == Protocol::Resp2;
         let mut at = self.consumed;
-        while let Some(rest) = input.get(at..)
-            && let Scan::Message(record, len) = scan_message(rest, arrays)
-            && len <= self.surely_allowed()
-        {
-            records.push(record.offset_by(at));
-            at = at.saturating_add(len);
+        let (head, allowed) = (message_head(arrays), self.surely_allowed());
+        loop {
+            while let Some((record, next)) = next_message(input, at, head)
+                && next.saturating_sub(at) <= allowed
+            {
+                records.push(record);
+                at = next;
+            }
+            match scan_message_at(input, at, arrays) {
+                Scan::Message(record, len) if len <= allowed => {
+                    records.push(record);
+                    at = at.saturating_add(len);
+                }
+                _ => break,
+            }
         }
         self.consumed = at;
     }

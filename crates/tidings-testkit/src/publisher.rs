@@ -366,11 +366,7 @@ impl Task {
         };
         let mut payload = number.to_string().into_bytes();
         payload.resize(payload.len().max(self.settings.payload_size), b' ');
-        match connection.ask([
-            self.settings.command.as_bytes(),
-            channel,
-            &payload,
-        ]) {
+        match connection.ask([self.settings.command.as_bytes(), channel, &payload]) {
             Ok(AdminReply::Integer(receivers)) => Outcome::Acknowledged { receivers },
             Ok(AdminReply::Error(_)) => Outcome::Refused,
             _ => Outcome::Unknown,

@@ -4,6 +4,7 @@ mod push;
 mod subscriptions;
 
 pub use push::{MessageKind, PubSubFrame, Record, Scan, classify, scan_message};
+pub(crate) use push::{message_head, next_message, scan_message_at};
 pub use subscriptions::{
     GapCause, OpId, Subscription, SubscriptionEvent, SubscriptionKind, SubscriptionState,
     Subscriptions, Verb,

@@ -161,49 +161,93 @@ pub enum Scan {
     Other,
 }
 
-const MESSAGE: (&[u8], &[u8]) = (b">3\r\n$7\r\nmessage\r\n$", b"*3\r\n$7\r\nmessage\r\n$");
-const SMESSAGE: (&[u8], &[u8]) = (b">3\r\n$8\r\nsmessage\r\n$", b"*3\r\n$8\r\nsmessage\r\n$");
-const PMESSAGE: (&[u8], &[u8]) = (b">4\r\n$8\r\npmessage\r\n$", b"*4\r\n$8\r\npmessage\r\n$");
+const MESSAGE: [&[u8; 18]; 2] = [b">3\r\n$7\r\nmessage\r\n$", b"*3\r\n$7\r\nmessage\r\n$"];
+const SMESSAGE: [&[u8; 19]; 2] = [b">3\r\n$8\r\nsmessage\r\n$", b"*3\r\n$8\r\nsmessage\r\n$"];
+const PMESSAGE: [&[u8; 19]; 2] = [b">4\r\n$8\r\npmessage\r\n$", b"*4\r\n$8\r\npmessage\r\n$"];
 
 /// Looks for a message at the beginning of `input`: a push, or with `arrays` the array that RESP2 has for it.
 ///
 /// Its work does not depend on the length of the payload, so that it may be asked again when more has arrived.
-#[inline]
 pub fn scan_message(input: &[u8], arrays: bool) -> Scan {
-    let head = |(push, array): (&'static [u8], &'static [u8])| {
-        if input.starts_with(push) || (arrays && input.starts_with(array)) {
-            Some(push.len())
-        } else {
-            None
-        }
-    };
-    let (kind, mut at) = if let Some(at) = head(MESSAGE) {
-        (MessageKind::Message, at)
-    } else if let Some(at) = head(PMESSAGE) {
-        (MessageKind::PMessage, at)
-    } else if let Some(at) = head(SMESSAGE) {
-        (MessageKind::SMessage, at)
-    } else {
+    scan_message_at(input, 0, arrays)
+}
+
+/// Looks for a message at `at` in `input`; offsets count from the beginning of `input`, the length from `at`.
+#[inline]
+pub(crate) fn scan_message_at(input: &[u8], at: usize, arrays: bool) -> Scan {
+    let frame = input.get(at..).unwrap_or_default();
+    if let Some(head) = frame.first_chunk()
+        && (head == MESSAGE[0] || (arrays && head == MESSAGE[1]))
+    {
+        return rest_of_message(input, at, MESSAGE[0].len(), MessageKind::Message);
+    }
+    let Some(head) = frame.first_chunk() else {
         return Scan::Other;
+    };
+    if head == PMESSAGE[0] || (arrays && head == PMESSAGE[1]) {
+        return rest_of_message(input, at, PMESSAGE[0].len(), MessageKind::PMessage);
+    }
+    if head == SMESSAGE[0] || (arrays && head == SMESSAGE[1]) {
+        return rest_of_message(input, at, SMESSAGE[0].len(), MessageKind::SMessage);
+    }
+    Scan::Other
+}
+
+/// A whole message for a channel at `at`, and where the next frame begins; `None` leaves the case to
+/// [`scan_message_at`]. Inlined, so that the record is made where it is kept.
+#[inline(always)]
+pub(crate) fn next_message(input: &[u8], at: usize, head: &[u8; 18]) -> Option<(Record, usize)> {
+    if input.get(at..)?.first_chunk()? != head {
+        return None;
+    }
+    let Part::Whole(channel, next) = bulk(input, at + head.len()) else {
+        return None;
+    };
+    if input.get(next) != Some(&b'$') {
+        return None;
+    }
+    let Part::Whole(payload, next) = bulk(input, next + 1) else {
+        return None;
+    };
+    let kind = MessageKind::Message;
+    Some((
+        Record {
+            kind,
+            pattern: Span::default(),
+            channel,
+            payload,
+        },
+        next,
+    ))
+}
+
+/// How a message for a channel begins.
+#[inline]
+pub(crate) fn message_head(arrays: bool) -> &'static [u8; 18] {
+    MESSAGE[usize::from(arrays)]
+}
+
+/// The names and the payload of the message whose frame is at `start`, with a head of so many bytes.
+fn rest_of_message(input: &[u8], start: usize, head: usize, kind: MessageKind) -> Scan {
+    let mut at = start + head;
+    let mut name = || match bulk(input, at) {
+        Part::Whole(span, next) if input.get(next) == Some(&b'$') => {
+            at = next + 1;
+            Ok(span)
+        }
+        Part::Missing(missing) => Err(Scan::Incomplete(missing)),
+        _ => Err(Scan::Other),
     };
     let mut pattern = Span::default();
     if kind == MessageKind::PMessage {
-        match bulk(input, at) {
-            Part::Whole(span, next) if input.get(next) == Some(&b'$') => {
-                pattern = span;
-                at = next.saturating_add(1);
-            }
-            Part::Missing(missing) => return Scan::Incomplete(missing),
-            _ => return Scan::Other,
-        }
+        pattern = match name() {
+            Ok(pattern) => pattern,
+            Err(scan) => return scan,
+        };
     }
-    let channel = match bulk(input, at) {
-        Part::Whole(span, next) if input.get(next) == Some(&b'$') => {
-            at = next.saturating_add(1);
-            span
-        }
-        Part::Missing(missing) => return Scan::Incomplete(missing),
-        _ => return Scan::Other,
+    let channel = match name() {
+        Ok(channel) => channel,
+        Err(scan) => return scan,
     };
     match bulk(input, at) {
         Part::Whole(payload, end) => Scan::Message(
@@ -213,7 +257,7 @@ pub fn scan_message(input: &[u8], arrays: bool) -> Scan {
                 channel,
                 payload,
             },
-            end,
+            end - start,
         ),
         Part::Missing(missing) => Scan::Incomplete(missing),
         Part::Unclear => Scan::Other,
@@ -229,41 +273,49 @@ enum Part {
     Unclear,
 }
 
-/// More digits than any length that the limits allow.
+/// As many digits as the longest length that the limits allow has.
 const LENGTH_DIGITS: usize = 10;
 
 /// A bulk string whose length begins at `at`, behind the `$`.
-#[inline]
+///
+/// A length that is too long, or not one, is left to the general decoder, which says what is wrong.
+#[inline(always)]
 fn bulk(input: &[u8], at: usize) -> Part {
-    let Some(rest) = input.get(at..) else {
-        return Part::Unclear;
-    };
-    let mut len = 0usize;
-    let mut digits = 0usize;
-    for byte in rest.iter().take(LENGTH_DIGITS + 1) {
-        let digit = byte.wrapping_sub(b'0');
+    let (mut len, mut next) = (0usize, at);
+    loop {
+        let digit = match input.get(next) {
+            Some(byte) => byte.wrapping_sub(b'0'),
+            None => return Part::Unclear,
+        };
         if digit > 9 {
             break;
         }
         len = len.wrapping_mul(10).wrapping_add(usize::from(digit));
-        digits = digits.wrapping_add(1);
+        next += 1;
     }
-    // A length of more digits, a missing one and what is not CRLF behind it are left to the general decoder,
-    // which says what is wrong.
-    if digits == 0 || digits > LENGTH_DIGITS || rest.get(digits..digits + 2) != Some(b"\r\n") {
+    let digits = next - at;
+    if digits == 0 || digits > LENGTH_DIGITS || !is_crlf(input, next) {
         return Part::Unclear;
     }
-    let start = at + digits + 2;
+    let start = next + 2;
     let end = start.saturating_add(len);
-    match input.get(end..end.saturating_add(2)) {
-        Some(b"\r\n") => match Span::new(start, len) {
+    if is_crlf(input, end) {
+        return match Span::new(start, len) {
             Some(span) => Part::Whole(span, end + 2),
             None => Part::Unclear,
-        },
-        Some(_) => Part::Unclear,
-        None if len > crate::limits::MAX_BULK => Part::Unclear,
-        None => Part::Missing(end.saturating_add(2).saturating_sub(input.len())),
+        };
     }
+    let missing = end.saturating_add(2).saturating_sub(input.len());
+    if missing == 0 || len > crate::limits::MAX_BULK {
+        Part::Unclear
+    } else {
+        Part::Missing(missing)
+    }
+}
+
+#[inline(always)]
+fn is_crlf(input: &[u8], at: usize) -> bool {
+    input.get(at..).and_then(<[u8]>::first_chunk) == Some(b"\r\n")
 }
 
 /// What a frame of a subscribed connection is.

@@ -130,7 +130,10 @@ impl Wire {
             return;
         }
         let needed = self.input.len() + room;
-        let again = self.used.iter_mut().position(|block| block.try_reclaim(needed));
+        let again = self
+            .used
+            .iter_mut()
+            .position(|block| block.try_reclaim(needed));
         let mut block = match again.and_then(|at| self.used.remove(at)) {
             Some(block) => block,
             None => BytesMut::with_capacity(needed),

@@ -85,7 +85,7 @@ impl<P> Default for Handlers<P> {
 impl<P> Handlers<P> {
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.by_name.is_empty()
+        self.by_name.is_empty() && self.running.is_none()
     }
 
     /// Sets the handler of a subscription; gives back the one that it had.

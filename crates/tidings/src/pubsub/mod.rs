@@ -41,7 +41,7 @@ const TURN: usize = 4096;
 
 /// Payloads up to this size are copied out of the block that they came in: that costs no more than sharing it,
 /// and a small message that is kept for long then keeps nothing else.
-const COPIED_PAYLOAD: usize = 64;
+const COPIED_PAYLOAD: usize = 256;
 
 /// A subscriber with a connection of its own.
 ///
@@ -633,7 +633,22 @@ impl<P: FromPayload> PubSub<P> {
         }
     }
 
+    #[inline]
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Event<P>>>> {
+        // The path of nearly all messages, small enough to become part of the reader's own loop.
+        if self.handlers.is_empty()
+            && let Some((block, record)) = self.current.next()
+        {
+            return Poll::Ready(Some(match message_of(block, record) {
+                Ok(message) => Ok(Event::Message(message)),
+                Err(error) => Err(error),
+            }));
+        }
+        self.poll_event_slowly(cx)
+    }
+
+    #[inline(never)]
+    fn poll_event_slowly(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Event<P>>>> {
         if self.closed {
             return Poll::Ready(None);
         }
@@ -653,7 +668,6 @@ impl<P: FromPayload> PubSub<P> {
 
     /// Takes one thing out of the queue. [`Step::Empty`] leaves the waker behind; pending is only an asynchronous
     /// handler at work.
-    #[inline]
     fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Step<P>> {
         match std::task::ready!(self.handlers.poll_running(cx)) {
             None => {}

@@ -81,15 +81,20 @@ impl Batch {
 
     #[inline]
     pub(crate) fn next(&mut self) -> Option<(&Bytes, &Record)> {
-        if self.next == self.records.len() {
-            // Whoever reads the socket can use the block again.
-            if self.next > 0 {
-                *self = Self::default();
-            }
-            return None;
+        if self.next < self.records.len() {
+            self.next += 1;
+            return Some((&self.block, &self.records[self.next - 1]));
         }
-        self.next += 1;
-        Some((&self.block, &self.records[self.next - 1]))
+        if self.next > 0 {
+            self.release();
+        }
+        None
+    }
+
+    /// Lets whoever reads the socket use the block again.
+    #[cold]
+    fn release(&mut self) {
+        *self = Self::default();
     }
 
     pub(crate) fn len(&self) -> usize {
