@@ -7,7 +7,8 @@
 //!   a message, when to ask a silent peer.
 //! - [`Subscriptions`] is what one subscriber wants and what the server has confirmed, over all of its
 //!   connections.
-//! - [`resp`] reads and writes RESP2 and RESP3; [`FromReply`] and [`ToArgs`] are the bridge to Rust's types.
+//! - [`Decoder`], [`Reply`] and [`CommandWriter`] read and write RESP2 and RESP3; [`FromReply`] and [`ToArgs`] are the
+//!   bridge to Rust's types.
 
 #![cfg_attr(
     not(test),

@@ -107,7 +107,7 @@ async fn walk(url: &str) -> tidings::Result<()> {
     let channel = format!("{prefix}:my-channel");
     pubsub
         .subscribe_with(&channel, |message| {
-            println!("      MY HANDLER: {}", message.text())
+            println!("      MY HANDLER: {}", message.text());
         })
         .await?;
     walk.read(&mut pubsub).await?;

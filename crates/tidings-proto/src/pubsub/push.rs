@@ -224,7 +224,8 @@ pub(crate) fn next_message(input: &[u8], at: usize, head: &[u8; 18]) -> Option<(
 /// How a message for a channel begins.
 #[inline]
 pub(crate) fn message_head(arrays: bool) -> &'static [u8; 18] {
-    MESSAGE[usize::from(arrays)]
+    let [push, array] = MESSAGE;
+    if arrays { array } else { push }
 }
 
 /// The names and the payload of the message whose frame is at `start`, with a head of so many bytes.

@@ -436,13 +436,4 @@ mod tests {
         assert_eq!(interval + timeout, 2 * LONGEST_TIME);
         assert_eq!(config.time_to_respond(), Some(LONGEST_TIME));
     }
-
-    #[test]
-    fn a_node_of_a_cluster_has_the_settings_of_the_client() {
-        let config = Config::new("localhost", 7000).password("hush").database(3);
-        let node = config.with_address(Address::tcp("10.0.0.1", 7001));
-        assert_eq!(node.server_address().to_string(), "10.0.0.1:7001");
-        assert!(node.credentials().is_some());
-        assert_eq!(node.database_number(), 3);
-    }
 }

@@ -219,9 +219,13 @@ impl CommandLink {
         let mut again = Vec::new();
         for request in line.connection.into_requests() {
             if request.end <= left {
-                let error = Error::connection("the connection was lost before the reply came")
-                    .with_source(error.clone())
-                    .with_may_have_run(true);
+                // Whose fault it was: the peer's, if it broke the protocol.
+                let error = Error::new(
+                    error.kind(),
+                    "the connection was lost before the reply came",
+                )
+                .with_source(error.clone())
+                .with_may_have_run(true);
                 request.slot.answer(Err(error));
             } else if request.sendings >= SENDINGS {
                 let text = format!("the connection was lost {SENDINGS} times while sending");

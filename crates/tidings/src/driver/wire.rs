@@ -15,7 +15,14 @@ use crate::net::Stream;
 const SMALLEST_BLOCK: usize = 16 * 1024;
 
 /// What a busy one reads into: larger blocks cost no less per byte, and fall out of the processor's cache.
-const LARGEST_BLOCK: usize = 256 * 1024;
+const BUSY_BLOCK: usize = 256 * 1024;
+
+/// What one reads into whose frames are large.
+const LARGEST_BLOCK: usize = 1024 * 1024;
+
+/// A block has room for so many of the frames that it ends in the middle of: what has come of the last one is
+/// copied to the next block.
+const FRAMES_IN_BLOCK: usize = 8;
 
 /// Blocks that are kept to be used again. A subscriber on another thread is a few blocks behind.
 const USED_BLOCKS: usize = 4;
@@ -114,12 +121,17 @@ impl Wire {
         let mut room = self.input.capacity() - held;
         if room < LEAST_ROOM || (room < missing && room < self.block) {
             // Room grows with what has arrived, not with what was announced.
+            let known = held + missing.min(held);
+            let wanted = known.saturating_mul(FRAMES_IN_BLOCK).min(LARGEST_BLOCK);
+            if missing > 0 && self.block >= BUSY_BLOCK {
+                self.block = self.block.max(wanted);
+            }
             self.make_room(self.block.max(missing.min(held)));
             room = self.input.capacity() - held;
         }
         let read = ready!(pin!(self.stream.read_buf(&mut self.input)).poll(cx))?;
         if read == room {
-            self.block = (self.block * 2).min(LARGEST_BLOCK);
+            self.block = self.block.max((self.block * 2).min(BUSY_BLOCK));
         }
         Poll::Ready(Ok(read))
     }
@@ -129,7 +141,9 @@ impl Wire {
         if self.input.try_reclaim(room) {
             return;
         }
-        let needed = self.input.len() + room;
+        // At least twice what is held, which is copied: in steps of one size, a large frame would take square time.
+        let held = self.input.len();
+        let needed = held + room.max(held);
         let again = self
             .used
             .iter_mut()
@@ -141,7 +155,7 @@ impl Wire {
         block.extend_from_slice(&self.input);
         let mut old = std::mem::replace(&mut self.input, block);
         old.clear();
-        if (LARGEST_BLOCK / 4..=2 * LARGEST_BLOCK).contains(&needed) {
+        if (BUSY_BLOCK..=2 * LARGEST_BLOCK).contains(&needed) {
             self.used.push_back(old);
             self.used.truncate(USED_BLOCKS);
         }
