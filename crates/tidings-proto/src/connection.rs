@@ -277,7 +277,7 @@ impl<T> Connection<T> {
                 }
             }
             let Some(len) = self.decoder.poll_frame(rest)? else {
-                self.missing = self.decoder.missing();
+                self.missing = self.missing_of(rest);
                 return Ok(None);
             };
             let frame = rest.get(..len).unwrap_or_default();
@@ -295,6 +295,15 @@ impl<T> Connection<T> {
                 Expected::Request { token, .. } => Some(token),
                 Expected::Subscription | Expected::Keepalive => None,
             })
+    }
+
+    /// The decoder names no more than it would have a buffer grow by; a message's header names all of it.
+    fn missing_of(&self, rest: &[u8]) -> usize {
+        let arrays = self.options.protocol == Protocol::Resp2;
+        match scan_message(rest, arrays) {
+            Scan::Incomplete(missing) if self.options.pubsub => missing,
+            _ => self.decoder.missing(),
+        }
     }
 
     /// A frame of this length is within the limits, whatever is in it.
@@ -471,3 +480,6 @@ impl<T> Connection<T> {
 fn offset(range: Range<usize>, by: usize) -> Range<usize> {
     range.start.saturating_add(by)..range.end.saturating_add(by)
 }
+
+#[cfg(test)]
+mod tests;

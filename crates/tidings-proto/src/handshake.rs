@@ -25,7 +25,7 @@ pub struct HandshakeOptions {
     pub protocol: Option<Protocol>,
     /// The user to authenticate as; `default` if only a password is given.
     pub username: Option<String>,
-    /// The password.
+    /// The password; empty if only a user is given.
     pub password: Option<String>,
     /// The name that `CLIENT LIST` shows.
     pub client_name: Option<String>,
@@ -165,8 +165,8 @@ impl Handshake {
     pub fn begin(&mut self, out: &mut Vec<u8>) {
         let wanted = self.options.protocol.unwrap_or(Protocol::Resp3);
         let mut hello: Vec<&[u8]> = vec![b"HELLO", version(wanted)];
-        let user = self.options.username.as_deref().unwrap_or("default");
-        if let Some(password) = &self.options.password {
+        if let Some((user, password)) = self.credentials() {
+            let user = user.unwrap_or("default");
             hello.extend([&b"AUTH"[..], user.as_bytes(), password.as_bytes()]);
         }
         if let Some(name) = &self.options.client_name {
@@ -185,6 +185,15 @@ impl Handshake {
         self.select(out);
     }
 
+    /// The user, if one was named, and the password. A user that needs none takes any.
+    fn credentials(&self) -> Option<(Option<&str>, &str)> {
+        let user = self.options.username.as_deref();
+        match self.options.password.as_deref() {
+            Some(password) => Some((user, password)),
+            None => user.map(|user| (Some(user), "")),
+        }
+    }
+
     fn select(&mut self, out: &mut Vec<u8>) {
         if self.options.database != 0 {
             let mut number = itoa::Buffer::new();
@@ -198,8 +207,8 @@ impl Handshake {
 
     /// The commands of servers that do not know `HELLO`.
     fn begin_again(&mut self, out: &mut Vec<u8>) {
-        if let Some(password) = &self.options.password {
-            match &self.options.username {
+        if let Some((user, password)) = self.credentials() {
+            match user {
                 Some(user) => command(out, &[b"AUTH", user.as_bytes(), password.as_bytes()]),
                 None => command(out, &[b"AUTH", password.as_bytes()]),
             }
@@ -227,7 +236,14 @@ impl Handshake {
         };
         match (step, reply) {
             (Step::Hello, Reply::Error(error)) => self.hello_refused(error.into())?,
-            (Step::Hello, Reply::Map(fields) | Reply::Array(fields)) => self.describe(fields)?,
+            (Step::Hello, Reply::Map(fields) | Reply::Array(fields)) => {
+                self.describe(fields)?;
+                if self.options.protocol == Some(Protocol::Resp3)
+                    && self.info.protocol == Protocol::Resp2
+                {
+                    return Err(HandshakeError::NoResp3);
+                }
+            }
             (Step::Hello, other) => {
                 let found = other.kind_name();
                 return Err(ProtocolError::new(format!("{found} as the answer to HELLO")).into());
@@ -280,6 +296,11 @@ impl Handshake {
             (fields.next().transpose()?, fields.next().transpose()?)
         {
             let slot = match text(&key) {
+                // A proxy may speak RESP2 whatever it was asked for.
+                Some(b"proto") if matches!(value, Reply::Integer(2)) => {
+                    self.info.protocol = Protocol::Resp2;
+                    continue;
+                }
                 Some(b"server") => &mut self.info.server,
                 Some(b"version") => &mut self.info.version,
                 Some(b"mode") => &mut self.info.mode,
@@ -313,3 +334,6 @@ fn text<'a>(reply: &Reply<'a>) -> Option<&'a [u8]> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -28,6 +28,8 @@ mod keepalive;
 #[cfg(any(test, feature = "fuzzing"))]
 mod model;
 pub mod pubsub;
+#[cfg(test)]
+mod testing;
 
 pub use backoff::Backoff;
 pub use blob::Blob;
