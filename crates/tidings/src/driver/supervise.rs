@@ -154,23 +154,29 @@ async fn shake_hands(config: &Config, mut wire: Wire) -> Result<Connected> {
             match wire.poll_read(cx, 0) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Ok(0)) => {
-                    let text = format!(
-                        "{} closed the connection during the handshake",
-                        config.server_address()
-                    );
-                    return Poll::Ready(Err(Error::connection(text)));
+                    return Poll::Ready(Err(broken_off(config, "closed the connection", None)));
                 }
                 Poll::Ready(Ok(_)) => {}
                 Poll::Ready(Err(error)) => {
-                    let text =
-                        format!("{} broke off during the handshake", config.server_address());
-                    return Poll::Ready(Err(Error::connection(text).with_source(error)));
+                    return Poll::Ready(Err(broken_off(config, "broke off", Some(error))));
                 }
             }
         }
     })
     .await?;
     Ok(Connected { wire, info })
+}
+
+fn broken_off(config: &Config, how: &str, error: Option<std::io::Error>) -> Error {
+    let hint = net::hint_at_tls(config, error.as_ref());
+    let text = format!(
+        "{} {how} during the handshake{hint}",
+        config.server_address()
+    );
+    match error {
+        Some(error) => Error::connection(text).with_source(error),
+        None => Error::connection(text),
+    }
 }
 
 fn speaks_tls(config: &Config) -> Error {

@@ -102,6 +102,24 @@ impl Deadline {
     }
 }
 
+/// What a server that hung up without an answer may have wanted, if that is likely to be about TLS.
+pub(crate) fn hint_at_tls(config: &Config, error: Option<&io::Error>) -> &'static str {
+    #[cfg(feature = "tls")]
+    if config.tls_config().is_some() {
+        return match error {
+            Some(error) if tls::wants_certificate(error) => {
+                ": it asks for a client's certificate (tls_cert= and tls_key=)"
+            }
+            _ => "",
+        };
+    }
+    let _ = error;
+    match config.server_address() {
+        Address::Tcp { .. } => "; does this port speak TLS (if so, write rediss:// for redis://)?",
+        Address::Unix(_) => "",
+    }
+}
+
 /// `place` is the address that was tried, which for a name is one of several.
 fn refused(place: &str, error: io::Error) -> Error {
     Error::connection(describe(place, &error)).with_source(error)

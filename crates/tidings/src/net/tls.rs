@@ -59,6 +59,19 @@ fn failed(address: &Address, error: io::Error) -> Error {
     Error::connection(format!("no TLS connection to {address}: {why}")).with_source(error)
 }
 
+/// With TLS 1.3 the server says so after the client's side of the handshake is done.
+pub(super) fn wants_certificate(error: &io::Error) -> bool {
+    let tls = error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    matches!(
+        tls,
+        Some(rustls::Error::AlertReceived(
+            AlertDescription::CertificateRequired | AlertDescription::HandshakeFailure
+        ))
+    )
+}
+
 fn certificate(why: &CertificateError) -> &'static str {
     match why {
         // A signature is bad where a root was made anew under its old name.
