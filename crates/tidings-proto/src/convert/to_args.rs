@@ -10,7 +10,7 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 
-use crate::resp::encode::bulk;
+use crate::{blob::Blob, resp::encode::bulk};
 
 /// Below and above these magnitudes a float is written with an exponent: without one, the shortest
 /// text that gives the same number back would be up to 330 characters long.
@@ -18,6 +18,9 @@ const PLAIN_FLOATS: std::ops::Range<f64> = 1e-5..1e17;
 
 /// The longest float, `-2.2250738585072014e-308`, has 24 characters.
 const FLOAT_CHARS: usize = 32;
+
+/// Room that is made on the word of an iterator, which may be wrong.
+const MOST_EXPECTED: usize = 1 << 20;
 
 /// A value that is exactly one argument: text, bytes or a number.
 ///
@@ -76,7 +79,7 @@ pub trait ToArgs<Shape> {
     fn write_all(self, writer: &mut ArgWriter<'_>);
 
     /// All arguments, each on its own.
-    fn collect_args(self) -> Vec<Bytes>
+    fn collect_args(self) -> Vec<Blob>
     where
         Self: Sized,
     {
@@ -120,7 +123,9 @@ where
 {
     #[inline]
     fn write_all(self, writer: &mut ArgWriter<'_>) {
-        for argument in self {
+        let arguments = self.into_iter();
+        writer.expect(arguments.size_hint().0);
+        for argument in arguments {
             argument.write_to(writer);
         }
     }
@@ -169,7 +174,7 @@ pub struct ArgWriter<'w> {
 enum Sink<'w> {
     /// A command that is being encoded.
     Wire(&'w mut Vec<u8>),
-    List(&'w mut Vec<Bytes>),
+    List(&'w mut Vec<Blob>),
 }
 
 impl<'w> ArgWriter<'w> {
@@ -181,10 +186,18 @@ impl<'w> ArgWriter<'w> {
         }
     }
 
-    fn list(list: &'w mut Vec<Bytes>) -> Self {
+    fn list(list: &'w mut Vec<Blob>) -> Self {
         Self {
             sink: Sink::List(list),
             written: 0,
+        }
+    }
+
+    /// Prepares for so many arguments, where arguments are kept.
+    #[inline]
+    fn expect(&mut self, arguments: usize) {
+        if let Sink::List(list) = &mut self.sink {
+            list.reserve(arguments.min(MOST_EXPECTED));
         }
     }
 
@@ -206,7 +219,7 @@ impl<'w> ArgWriter<'w> {
         self.written = self.written.saturating_add(1);
         match &mut self.sink {
             Sink::Wire(buffer) => bulk(buffer, bytes),
-            Sink::List(list) => list.push(Bytes::copy_from_slice(bytes)),
+            Sink::List(list) => list.push(Blob::copy_from(bytes)),
         }
     }
 
@@ -217,7 +230,7 @@ impl<'w> ArgWriter<'w> {
             Sink::Wire(_) => self.bytes(bytes),
             Sink::List(list) => {
                 self.written = self.written.saturating_add(1);
-                list.push(bytes.clone());
+                list.push(Blob::from(bytes.clone()));
             }
         }
     }
@@ -368,7 +381,11 @@ mod tests {
         let command = cmd("X").arg(args.clone());
         assert_eq!(command.len(), expected.len());
         assert_eq!(command.args().collect::<Vec<_>>(), expected);
-        assert_eq!(args.collect_args(), expected);
+        let names = args.collect_args();
+        assert_eq!(
+            names.iter().map(|name| &**name).collect::<Vec<_>>(),
+            expected
+        );
     }
 
     #[test]
@@ -472,7 +489,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_float_reads_back_as_it_was(wide: f64, narrow: f32) {
-            let text = |list: Vec<Bytes>| String::from_utf8(list[0].to_vec()).unwrap();
+            let text = |list: Vec<Blob>| String::from_utf8(list[0].to_vec()).unwrap();
             let wide_text = text(wide.collect_args());
             let narrow_text = text(narrow.collect_args());
             prop_assert!(wide_text.len() <= 24, "{}", wide_text);

@@ -326,7 +326,7 @@ impl SubscriberLink {
                 if state.closing {
                     return Poll::Ready(Ok(End::Closed));
                 }
-                line.transmit(&mut state, now);
+                line.transmit(&mut state, &self.shared.queue, now);
                 match &mut state.task {
                     Some(waker) => waker.clone_from(cx.waker()),
                     none => *none = Some(cx.waker().clone()),
@@ -387,7 +387,7 @@ impl SubscriberLink {
 }
 
 impl Line {
-    fn transmit(&mut self, state: &mut State, now: Instant) {
+    fn transmit(&mut self, state: &mut State, queue: &Queue, now: Instant) {
         while let Some(answer) = state.pings.pop_front() {
             self.wire
                 .output()
@@ -397,6 +397,7 @@ impl Line {
         }
         self.connection
             .poll_transmit(&mut state.subscriptions, self.wire.output(), now);
+        state.settle(queue);
     }
 
     fn poll_timeout(&self, shared: &Shared, now: Instant) -> Option<Instant> {

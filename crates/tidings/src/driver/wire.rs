@@ -24,6 +24,9 @@ const LARGEST_BLOCK: usize = 1024 * 1024;
 /// copied to the next block.
 const FRAMES_IN_BLOCK: usize = 8;
 
+/// Where the number of missing bytes is not so exact any more.
+const KNOWN_MISSING: usize = 1024 * 1024;
+
 /// Blocks that are kept to be used again. A subscriber on another thread is a few blocks behind.
 const USED_BLOCKS: usize = 4;
 
@@ -121,12 +124,16 @@ impl Wire {
         let mut room = self.input.capacity() - held;
         if room < LEAST_ROOM || (room < missing && room < self.block) {
             // Room grows with what has arrived, not with what was announced.
-            let known = held + missing.min(held);
-            let wanted = known.saturating_mul(FRAMES_IN_BLOCK).min(LARGEST_BLOCK);
+            let more = if missing < KNOWN_MISSING {
+                missing.min(held)
+            } else {
+                held
+            };
+            let wanted = (held + more).saturating_mul(FRAMES_IN_BLOCK);
             if missing > 0 && self.block >= BUSY_BLOCK {
-                self.block = self.block.max(wanted);
+                self.block = self.block.max(wanted.min(LARGEST_BLOCK));
             }
-            self.make_room(self.block.max(missing.min(held)));
+            self.make_room(self.block.max(more));
             room = self.input.capacity() - held;
         }
         let read = ready!(pin!(self.stream.read_buf(&mut self.input)).poll(cx))?;

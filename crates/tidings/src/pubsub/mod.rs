@@ -34,7 +34,7 @@ use crate::driver::subscriber::{Shared, SubscriberLink};
 use crate::driver::supervise;
 use crate::error::{Error, ErrorKind, Result};
 use handler::{Handler, Handlers};
-use queue::{Batch, Item, Popped};
+use queue::{Batch, Bounds, Item, Popped};
 
 /// Handled and ignored messages in one poll before other tasks get their turn.
 const TURN: usize = 4096;
@@ -109,7 +109,10 @@ impl<P: FromPayload> PubSub<P> {
         let config = Arc::clone(builder.client.config());
         let permit = builder.client.permit().await?;
         let connected = supervise::connect(&config).await?;
-        let shared = Shared::new(builder.bounds);
+        let shared = Shared::new(Bounds {
+            unseen: builder.ignore_confirmations,
+            ..builder.bounds
+        });
         let mut answers = Vec::new();
         for (kind, names) in [
             (SubscriptionKind::Channel, builder.channels),
@@ -712,6 +715,7 @@ impl<P: FromPayload> PubSub<P> {
                         Step::Event(Event::Confirmation(confirmation))
                     }
                 }
+                Popped::Item(Item::Unseen(_)) => Step::Taken,
                 Popped::Item(Item::Gap(gap)) => {
                     if let Some(on_gap) = &mut self.on_gap {
                         on_gap(&gap);
@@ -765,7 +769,7 @@ fn ended() -> Error {
 
 /// The names among the arguments of a call.
 pub(crate) fn names<S>(names: impl ToArgs<S>) -> Vec<Blob> {
-    names.collect_args().into_iter().map(Blob::from).collect()
+    names.collect_args()
 }
 
 fn one_name(name: &impl ToArg) -> Blob {

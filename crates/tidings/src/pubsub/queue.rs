@@ -21,6 +21,9 @@ const DEFAULT_MESSAGES: usize = 65_536;
 /// Bytes that a queue holds unless told otherwise: as much as servers keep for a subscriber by default.
 const DEFAULT_BYTES: usize = 32 * 1024 * 1024;
 
+/// An empty queue keeps room for so many items: the confirmations of many names at once are over soon.
+const KEPT_ITEMS: usize = 1024;
+
 /// Names that the gap of an overflow lists; with more it says that any name may be concerned.
 const GAP_NAMES: usize = 64;
 
@@ -46,6 +49,8 @@ pub(crate) struct Bounds {
     pub(crate) messages: usize,
     pub(crate) bytes: usize,
     pub(crate) overflow: Overflow,
+    /// Whether the subscriber ignores confirmations.
+    pub(crate) unseen: bool,
 }
 
 impl Default for Bounds {
@@ -54,6 +59,7 @@ impl Default for Bounds {
             messages: DEFAULT_MESSAGES,
             bytes: DEFAULT_BYTES,
             overflow: Overflow::default(),
+            unseen: false,
         }
     }
 }
@@ -147,6 +153,8 @@ impl Batch {
 pub(crate) enum Item {
     Batch(Batch),
     Confirmation(Confirmation),
+    /// So many confirmations that the subscriber does not want to see.
+    Unseen(usize),
     Gap(Gap),
     Error(Error),
 }
@@ -215,6 +223,12 @@ impl Queue {
             }
             return Popped::Empty;
         };
+        if let Item::Unseen(count @ 2..) = item {
+            inner.items.push_front(Item::Unseen(count - 1));
+        }
+        if inner.items.is_empty() && inner.items.capacity() > KEPT_ITEMS {
+            inner.items = VecDeque::new();
+        }
         let mut writer = None;
         if let Item::Batch(batch) = &item {
             inner.messages -= batch.len();
@@ -265,6 +279,13 @@ impl Queue {
                 Item::Gap(gap) => inner.push_gap(gap),
                 // What a drop policy may drop silently: the state is not lost, only the news of it.
                 Item::Confirmation(_) if self.is_crowded(&inner) => {}
+                // The end of a subscription is the end of its handler as well.
+                Item::Confirmation(begun) if self.bounds.unseen && begun.ended().is_none() => {
+                    match inner.items.back_mut() {
+                        Some(Item::Unseen(count)) => *count += 1,
+                        _ => inner.items.push_back(Item::Unseen(1)),
+                    }
+                }
                 item => inner.items.push_back(item),
             }
         }
@@ -316,6 +337,7 @@ impl Queue {
             messages,
             bytes,
             overflow,
+            ..
         } = self.bounds;
         let cost = batch.cost;
         let fits = inner.messages + batch.len() <= messages && inner.bytes + cost <= bytes;
@@ -460,7 +482,7 @@ impl Inner {
                     }
                     return;
                 }
-                Item::Confirmation(_) | Item::Gap(_) => {}
+                Item::Confirmation(_) | Item::Unseen(_) | Item::Gap(_) => {}
                 Item::Batch(_) | Item::Error(_) => break,
             }
         }
@@ -495,6 +517,7 @@ mod tests {
             messages,
             bytes: usize::MAX,
             overflow,
+            unseen: false,
         })
     }
 
@@ -515,7 +538,7 @@ mod tests {
                     out.push(format!("-{}", gap.dropped().unwrap()));
                 }
                 Popped::Item(Item::Error(_)) => out.push("!".to_owned()),
-                Popped::Item(Item::Confirmation(_)) => out.push("c".to_owned()),
+                Popped::Item(Item::Confirmation(_) | Item::Unseen(_)) => out.push("c".to_owned()),
                 Popped::Empty | Popped::Ended => return out.join(" "),
             }
         }
@@ -570,6 +593,7 @@ mod tests {
                 messages: 10,
                 bytes: 1,
                 overflow,
+                unseen: false,
             });
             queue.push([batch(0..1)]);
             assert_eq!(drain(&queue), "0");

@@ -171,8 +171,8 @@ impl Subscriptions {
         table.confirm(&name, true);
         let missed = table.answered(&name).is_some_and(|entry| {
             entry.established = true;
-            entry.refused = None;
-            entry.missed.is_some()
+            entry.set_refused(None);
+            entry.missed().is_some()
         });
         self.events.push_back(SubscriptionEvent::Confirmed {
             verb: Verb::Subscribe,
@@ -195,8 +195,8 @@ impl Subscriptions {
         table.confirm(&name, false);
         if let Some(entry) = table.answered(&name) {
             entry.established = false;
-            entry.refused = None;
-            entry.missed = None;
+            entry.set_refused(None);
+            entry.set_missed(None);
         }
         table.tidy(&name);
         let count = count.unwrap_or_else(|| self.count(kind));
@@ -243,9 +243,9 @@ impl Subscriptions {
             if entry.established {
                 // It was subscribed once and is still wanted: say so once, and try again later.
                 let passing = is_passing(error);
-                let said = entry.refused.as_ref().is_some_and(|said| !is_passing(said));
+                let said = entry.refused().is_some_and(|said| !is_passing(said));
                 if !(said && passing) {
-                    entry.refused = Some(error.clone());
+                    entry.set_refused(Some(error.clone()));
                 }
                 let retry = now + if passing { BUSY_RETRY } else { REFUSED_RETRY };
                 self.retry_at = self.retry_at.into_iter().chain([retry]).min();
@@ -288,7 +288,7 @@ impl Subscriptions {
             return;
         }
         if let Some(entry) = self.table_mut(kind).entries.get_mut(name) {
-            entry.missed = entry.missed.or(Some((now, GapCause::SlotMoved)));
+            entry.set_missed(entry.missed().or(Some((now, GapCause::SlotMoved))));
         }
         let name = Blob::copy_from(name);
         self.events

@@ -120,7 +120,7 @@ impl Subscriptions {
                 .into_iter()
                 .filter_map(move |name| {
                     let entry = self.table(kind).entries.get(&name)?;
-                    let state = match (&entry.refused, entry.wanted, entry.confirmed) {
+                    let state = match (entry.refused(), entry.wanted, entry.confirmed) {
                         (_, false, _) => SubscriptionState::Ending,
                         (_, true, true) => SubscriptionState::Confirmed,
                         (Some(error), true, false) => SubscriptionState::Refused(error.clone()),
@@ -155,6 +155,7 @@ impl Subscriptions {
     /// Wants `names`, which are confirmed again if they are subscribed already.
     pub fn subscribe(&mut self, kind: SubscriptionKind, names: Vec<Blob>) -> OpId {
         let op = self.open_op(names.len());
+        self.table_mut(kind).entries.reserve(names.len());
         for name in &names {
             self.entry(kind, name);
             self.table_mut(kind).want(name, true);
@@ -225,7 +226,7 @@ impl Subscriptions {
                 entry.pending = 0;
                 if std::mem::take(&mut entry.confirmed) {
                     // What was not told yet is told with what is missed from now on.
-                    entry.missed = entry.missed.or(Some((last_heard, cause)));
+                    entry.set_missed(entry.missed().or(Some((last_heard, cause))));
                 }
             }
         }
@@ -276,7 +277,7 @@ impl Subscriptions {
                     entry.wanted
                         && !entry.confirmed
                         && entry.pending == 0
-                        && entry.refused.is_some()
+                        && entry.refused().is_some()
                 };
                 let names = self.table(kind).ordered(again);
                 self.replay(kind, names);
@@ -317,7 +318,7 @@ impl Subscriptions {
             let entry = self.table_mut(*kind).entries.get_mut(name);
             let missed = entry
                 .filter(|entry| entry.confirmed)
-                .and_then(|entry| entry.missed.take());
+                .and_then(Entry::take_missed);
             gap = gap
                 .into_iter()
                 .chain(missed)

@@ -93,7 +93,51 @@ pub(super) struct Entry {
     pub(super) ended_by: u64,
     /// It was confirmed and has not ended since: a refusal does not make it unwanted any more.
     pub(super) established: bool,
+    /// What few entries have: a box keeps the others small.
+    trouble: Option<Box<Trouble>>,
+}
+
+#[derive(Debug, Default)]
+struct Trouble {
     /// Messages were missed since then, and no gap has told of it yet.
-    pub(super) missed: Option<(Instant, GapCause)>,
-    pub(super) refused: Option<ServerError>,
+    missed: Option<(Instant, GapCause)>,
+    /// Why the server did not take it, when it was last asked.
+    refused: Option<ServerError>,
+}
+
+impl Entry {
+    /// Since when messages were missed that no gap has told of yet, and why.
+    pub(super) fn missed(&self) -> Option<(Instant, GapCause)> {
+        self.trouble.as_ref()?.missed
+    }
+
+    pub(super) fn set_missed(&mut self, missed: Option<(Instant, GapCause)>) {
+        self.change(missed.is_some(), |trouble| trouble.missed = missed);
+    }
+
+    pub(super) fn take_missed(&mut self) -> Option<(Instant, GapCause)> {
+        let missed = self.missed();
+        self.set_missed(None);
+        missed
+    }
+
+    /// Why the server did not take it, when it was last asked.
+    pub(super) fn refused(&self) -> Option<&ServerError> {
+        self.trouble.as_ref()?.refused.as_ref()
+    }
+
+    pub(super) fn set_refused(&mut self, refused: Option<ServerError>) {
+        self.change(refused.is_some(), |trouble| trouble.refused = refused);
+    }
+
+    fn change(&mut self, needed: bool, change: impl FnOnce(&mut Trouble)) {
+        if !needed && self.trouble.is_none() {
+            return;
+        }
+        let trouble = self.trouble.get_or_insert_default();
+        change(trouble);
+        if trouble.missed.is_none() && trouble.refused.is_none() {
+            self.trouble = None;
+        }
+    }
 }
