@@ -15,7 +15,7 @@ use tokio::time;
 use crate::commands::Commands;
 use crate::config::{Config, IntoConfig};
 use crate::driver::commands::{CommandLink, Mailbox, Slot};
-use crate::driver::supervise;
+use crate::driver::supervise::{self, Link};
 use crate::error::{Error, Result};
 use crate::pubsub::PubSubBuilder;
 
@@ -63,8 +63,9 @@ impl Client {
         }
         let connected = supervise::connect(&config).await?;
         let mailbox = Arc::new(Mailbox::default());
-        let link = CommandLink::new(Arc::clone(&config), Arc::clone(&mailbox));
-        tokio::spawn(supervise::supervise(Arc::clone(&config), link, connected));
+        let mut link = CommandLink::new(Arc::clone(&config), Arc::clone(&mailbox));
+        link.connected(connected);
+        tokio::spawn(supervise::supervise(Arc::clone(&config), link));
         let own = Arc::new(Semaphore::new(
             config.own_connections().min(Semaphore::MAX_PERMITS),
         ));

@@ -53,9 +53,8 @@ pub(crate) trait Link {
     fn ended(&mut self, error: Option<Error>);
 }
 
-/// Keeps `link` connected until it is closed or the attempts are used up.
-pub(crate) async fn supervise<L: Link>(config: Arc<Config>, mut link: L, first: Connected) {
-    link.connected(first);
+/// Keeps `link`, which has its first connection, connected until it is closed or the attempts are used up.
+pub(crate) async fn supervise<L: Link>(config: Arc<Config>, mut link: L) {
     let (shortest, longest) = config.backoff_times();
     let mut backoff = Backoff::new(shortest, longest);
     let mut short_lived = Backoff::new(shortest, longest);

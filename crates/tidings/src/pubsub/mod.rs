@@ -31,7 +31,7 @@ pub use queue::Overflow;
 pub use stats::Stats;
 
 use crate::driver::subscriber::{Shared, SubscriberLink};
-use crate::driver::supervise;
+use crate::driver::supervise::{self, Link};
 use crate::error::{Error, ErrorKind, Result};
 use handler::{Handler, Handlers};
 use queue::{Batch, Bounds, Item, Popped};
@@ -122,8 +122,9 @@ impl<P: FromPayload> PubSub<P> {
                 answers.push(shared.request(Verb::Subscribe, kind, names)?);
             }
         }
-        let link = SubscriberLink::new(Arc::clone(&config), Arc::clone(&shared));
-        tokio::spawn(supervise::supervise(config, link, connected));
+        let mut link = SubscriberLink::new(Arc::clone(&config), Arc::clone(&shared));
+        link.connected(connected);
+        tokio::spawn(supervise::supervise(config, link));
         let pubsub = Self {
             shared,
             current: Batch::default(),

@@ -410,6 +410,10 @@ impl Subscriptions {
         {
             self.settle(Origin::Request(op), 1);
         }
+        if self.waiting.is_empty() {
+            // A table does not shrink by itself, and there may have been a hundred thousand.
+            self.waiting = HashMap::new();
+        }
     }
 
     fn open_op(&mut self, open: usize) -> OpId {
