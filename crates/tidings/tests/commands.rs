@@ -91,7 +91,7 @@ fn th_02_an_opening_that_fails_or_is_dropped_gives_its_connection_back() {
         for polls in 0.. {
             let opening = client.pubsub().channels("a").into_future();
             if polled(opening, polls).await.is_some() {
-                assert!(polls > 1, "it waits for the server");
+                assert!(polls > 0, "nothing is ready before it was polled");
                 break;
             }
         }
