@@ -4,7 +4,7 @@ mod support;
 
 use std::collections::HashMap;
 
-use support::{Case, error, on_each};
+use support::{COUNTED, error, on_each};
 use tidings::{Bytes, Client, Commands, PubSub, cmd};
 
 async fn pubsub(client: &Client) -> PubSub {
@@ -142,13 +142,6 @@ fn th_01_a_client_is_clone_send_and_sync_and_so_are_its_commands() {
     }
 }
 
-/// The connections of clients.
-fn connections(case: &Case) -> usize {
-    let list = case.server.cli(["CLIENT", "LIST"]);
-    let admin = format!(" name={} ", tidings_testkit::ADMIN_NAME);
-    list.lines().filter(|line| !line.contains(&admin)).count()
-}
-
 #[test]
 fn th_01_a_thousand_tasks_share_one_client_and_one_connection() {
     const TASKS: i64 = 1_000;
@@ -160,7 +153,7 @@ fn th_01_a_thousand_tasks_share_one_client_and_one_connection() {
                 .build()
                 .unwrap();
             runtime.block_on(async {
-                let client = case.client().await;
+                let client = case.counted_client().await;
                 let tasks: Vec<_> = (0..TASKS)
                     .map(|task| {
                         let client = client.clone();
@@ -185,7 +178,7 @@ fn th_01_a_thousand_tasks_share_one_client_and_one_connection() {
                 }
                 seen.sort_unstable();
                 assert_eq!(seen, (1..=TASKS).collect::<Vec<_>>());
-                assert_eq!(connections(&case), 1);
+                assert_eq!(case.connections(), 1);
             });
         });
         elsewhere.join().unwrap();
@@ -195,10 +188,10 @@ fn th_01_a_thousand_tasks_share_one_client_and_one_connection() {
 #[test]
 fn th_01_there_is_no_select_and_no_command_changes_the_client() {
     on_each(async |case| {
-        let client = case.client().await;
+        let client = case.counted_client().await;
         let url = case.url();
         let (address, rest) = url.split_once('?').unwrap();
-        let third = Client::connect(format!("{address}/3?{rest}"))
+        let third = Client::connect(format!("{address}/3?{rest}&{COUNTED}"))
             .await
             .unwrap();
         for command in [
@@ -229,7 +222,7 @@ fn th_01_there_is_no_select_and_no_command_changes_the_client() {
         assert_eq!(found, "in 0");
         let found: String = third.get("where").await.unwrap();
         assert_eq!(found, "in 3");
-        assert_eq!(connections(&case), 2);
+        assert_eq!(case.connections(), 2);
         assert_eq!(case.subscriber_ids(), [""; 0]);
     });
 }
@@ -237,16 +230,16 @@ fn th_01_there_is_no_select_and_no_command_changes_the_client() {
 #[test]
 fn th_01_a_dropped_clone_leaves_the_others_their_connection() {
     on_each(async |case| {
-        let client = case.client().await;
+        let client = case.counted_client().await;
         let clone = client.clone();
         let _pubsub = clone.pubsub().channels("a").await.unwrap();
         drop(client);
         assert_eq!(clone.publish("a", "x").await.unwrap(), 1);
-        assert_eq!(connections(&case), 2);
+        assert_eq!(case.connections(), 2);
         drop(clone);
         support::eventually("the last clone closes the connection", || {
             // The PubSub holds its own connection for itself.
-            connections(&case) == 1
+            case.connections() == 1
         })
         .await;
     });

@@ -275,8 +275,11 @@ async fn stay_quiet(case: &Case, ping_interval: Duration) -> tidings::Stats {
     case.server.admin(["PUBLISH", "a", "x"]);
     assert_eq!(read(&mut pubsub, 1).await, ["message a x"]);
     assert_eq!(case.subscriber_ids(), ids);
-    assert_eq!(pubsub.stats().reconnects, 0);
-    pubsub.stats()
+    let stats = pubsub.stats();
+    assert_eq!(stats.reconnects, 0);
+    drop(pubsub);
+    case.await_subscribers("a", 0).await;
+    stats
 }
 
 #[test]

@@ -13,6 +13,9 @@ pub(crate) const SOON: Duration = Duration::from_secs(10);
 /// How long a test waits for what must not come.
 pub(crate) const QUIET: Duration = Duration::from_millis(100);
 
+/// The part of a URL that lets [`Case::connections`] count what is made with it.
+pub(crate) const COUNTED: &str = "client_name=counted";
+
 /// One server, freshly started, and the protocol to speak to it.
 pub(crate) struct Case {
     pub(crate) server: Server,
@@ -30,6 +33,20 @@ impl Case {
         Client::connect(self.url())
             .await
             .expect("the server takes connections")
+    }
+
+    /// A client whose connections are [counted](Self::connections), those of what comes of it too.
+    pub(crate) async fn counted_client(&self) -> Client {
+        Client::connect(format!("{}&{COUNTED}", self.url()))
+            .await
+            .expect("the server takes connections")
+    }
+
+    /// How many connections there are whose URL says [`COUNTED`].
+    pub(crate) fn connections(&self) -> usize {
+        let list = self.server.cli(["CLIENT", "LIST"]);
+        let counted = |line: &&str| line.contains(" name=counted ");
+        list.lines().filter(counted).count()
     }
 
     /// The connections that are subscribed to something, by the server's numbers for them.
