@@ -28,7 +28,7 @@ fn is_reconnecting(pubsub: &PubSub) -> bool {
 }
 
 /// Everything is subscribed anew, told of in order, and delivers.
-async fn assert_recovered(client: &Client, pubsub: &mut PubSub, what: &str) {
+async fn assert_recovered(server: &Server, client: &Client, pubsub: &mut PubSub, what: &str) {
     let events = read_to_gap(pubsub).await;
     assert_eq!(
         shown(&events),
@@ -42,6 +42,9 @@ async fn assert_recovered(client: &Client, pubsub: &mut PubSub, what: &str) {
         "after {what}"
     );
     assert_eq!(names(&events[4]), ["a", "b", "p*", "s"], "after {what}");
+    for channel in ["a", "b"] {
+        server.await_subscribers(channel, 1);
+    }
     assert_eq!(soon(client.publish("a", what)).await.unwrap(), 1);
     assert_eq!(soon(client.publish("b", what)).await.unwrap(), 1);
     assert_eq!(soon(client.publish("pp", what)).await.unwrap(), 1);
@@ -104,15 +107,12 @@ fn rc_01_after_any_loss_everything_is_subscribed_again_with_one_gap() {
         ];
         for (at, (what, lose)) in losses.into_iter().enumerate() {
             lose();
-            assert_recovered(&commands, &mut pubsub, what).await;
+            assert_recovered(server, &commands, &mut pubsub, what).await;
             let stats = pubsub.stats();
             assert_eq!(
                 (stats.gaps, stats.reconnects),
                 (at as u64 + 1, at as u64 + 1)
             );
-            for channel in ["a", "b"] {
-                server.await_subscribers(channel, 1);
-            }
         }
     });
 }
