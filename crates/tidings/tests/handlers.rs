@@ -676,3 +676,43 @@ fn hn_07_a_handler_waits_for_its_subscriptions_and_publications_behind_a_full_qu
         assert_eq!(pubsub.stats().delivered, MESSAGES as u64 + 2);
     });
 }
+
+#[test]
+fn hn_06_a_handler_ends_with_its_subscription_however_late_that_is_read() {
+    on_each(async |case| {
+        for read_in_between in [false, true] {
+            let client = case.client().await;
+            let builder = client.pubsub().ignore_subscribe_messages(true);
+            let (mut pubsub, log) = (builder.await.unwrap(), Log::default());
+            pubsub
+                .subscribe_with("a", log.handler("old"))
+                .await
+                .unwrap();
+            client.publish("a", "one").await.unwrap();
+            pubsub.unsubscribe("a").await.unwrap();
+            if read_in_between {
+                while pubsub.next().await.is_some() {}
+            }
+            pubsub.subscribe("a").await.unwrap();
+            client.publish("a", "two").await.unwrap();
+            let event = pubsub.next_message(SOON).await.unwrap().expect("it comes");
+            assert_eq!(short(&event), "message a two");
+            assert_eq!(log.take(), ["old: message a one"]);
+
+            // A new handler is not taken away by the end of the subscription before.
+            pubsub
+                .subscribe_with("a", log.handler("old"))
+                .await
+                .unwrap();
+            pubsub.unsubscribe("a").await.unwrap();
+            pubsub
+                .subscribe_with("a", log.handler("new"))
+                .await
+                .unwrap();
+            client.publish("a", "three").await.unwrap();
+            pubsub.unsubscribe_all().await.unwrap();
+            assert!(pubsub.next().await.is_none());
+            assert_eq!(log.take(), ["new: message a three"]);
+        }
+    });
+}

@@ -60,9 +60,24 @@ impl<P: 'static> Handler<P> {
     }
 }
 
+struct Registered<P> {
+    handler: Handler<P>,
+    /// How many ends of its subscription had been asked for when it was set: those are not its own.
+    ends_before: u64,
+}
+
+/// The ends of one subscription that were asked for, and those of which the confirmation was read.
+#[derive(Default)]
+struct Ends {
+    asked: u64,
+    read: u64,
+}
+
 /// The handlers of one subscriber, and the one that is at work.
 pub(crate) struct Handlers<P> {
-    by_name: HashMap<(SubscriptionKind, Blob), Handler<P>>,
+    by_name: HashMap<(SubscriptionKind, Blob), Registered<P>>,
+    /// Where some were asked for and not read yet.
+    ends: HashMap<(SubscriptionKind, Blob), Ends>,
     /// An asynchronous handler at work, and the channel of its message.
     running: Option<(Running, Blob)>,
 }
@@ -77,6 +92,7 @@ impl<P> Default for Handlers<P> {
     fn default() -> Self {
         Self {
             by_name: HashMap::new(),
+            ends: HashMap::new(),
             running: None,
         }
     }
@@ -88,6 +104,11 @@ impl<P> Handlers<P> {
         self.by_name.is_empty() && self.running.is_none()
     }
 
+    /// Whether the end of a subscription is of no concern to any of them.
+    pub(crate) fn ignore_ends(&self) -> bool {
+        self.by_name.is_empty() && self.ends.is_empty()
+    }
+
     /// Sets the handler of a subscription; gives back the one that it had.
     pub(crate) fn set(
         &mut self,
@@ -95,13 +116,63 @@ impl<P> Handlers<P> {
         name: Blob,
         handler: Handler<P>,
     ) -> Option<Handler<P>> {
-        self.by_name.insert((kind, name), handler)
+        let key = (kind, name);
+        let ends_before = self.ends.get(&key).map_or(0, |ends| ends.asked);
+        let handler = Registered {
+            handler,
+            ends_before,
+        };
+        self.by_name.insert(key, handler).map(|known| known.handler)
+    }
+
+    /// The end of these subscriptions is asked for. Their handlers still take what comes before its confirmation,
+    /// and not what comes after it, should they be subscribed again.
+    pub(crate) fn ending(&mut self, kind: SubscriptionKind, names: &[Blob]) {
+        for name in names {
+            let key = (kind, name.clone());
+            if self.by_name.contains_key(&key) || self.ends.contains_key(&key) {
+                self.ends.entry(key).or_default().asked += 1;
+            }
+        }
+    }
+
+    /// The server did not take that.
+    pub(crate) fn not_ending(&mut self, kind: SubscriptionKind, names: &[Blob]) {
+        for name in names {
+            if let Some(ends) = self.ends.get_mut(&(kind, name.clone())) {
+                ends.asked = ends.asked.saturating_sub(1).max(ends.read);
+            }
+        }
+    }
+
+    /// The confirmation of an end was read; `wanted` says whether the subscription is wanted at present.
+    pub(crate) fn ended(&mut self, kind: SubscriptionKind, name: &Blob, wanted: bool) {
+        let key = (kind, name.clone());
+        let own = self.ends.get_mut(&key).map(|ends| {
+            ends.read += 1;
+            (ends.read, ends.read >= ends.asked)
+        });
+        let over = match own {
+            Some((read, _)) => {
+                let known = self.by_name.get(&key);
+                known.is_some_and(|known| read > known.ends_before)
+            }
+            // It was asked for through a handle.
+            None => !wanted,
+        };
+        if over {
+            self.by_name.remove(&key);
+        }
+        if matches!(own, Some((_, true))) {
+            self.ends.remove(&key);
+            if let Some(known) = self.by_name.get_mut(&key) {
+                known.ends_before = 0;
+            }
+        }
     }
 
     pub(crate) fn remove(&mut self, kind: SubscriptionKind, name: &Blob) {
-        if !self.by_name.is_empty() {
-            self.by_name.remove(&(kind, name.clone()));
-        }
+        self.by_name.remove(&(kind, name.clone()));
     }
 
     /// Gives `message` to the handler of its subscription, or back if it has none.
@@ -114,7 +185,7 @@ impl<P> Handlers<P> {
             return Err(message);
         };
         // The state that a panic may leave behind is the handler's own.
-        let outcome = match handler {
+        let outcome = match &mut handler.handler {
             Handler::Sync(handler) => catch_unwind(AssertUnwindSafe(|| handler(message))),
             Handler::Async(handler) => {
                 catch_unwind(AssertUnwindSafe(|| handler(message))).map(|running| {

@@ -574,7 +574,15 @@ impl<P: FromPayload> PubSub<P> {
         kind: SubscriptionKind,
         names: Vec<Blob>,
     ) -> Result<()> {
-        request(&self.shared, verb, kind, names).await
+        if verb == Verb::Subscribe || self.handlers.ignore_ends() {
+            return request(&self.shared, verb, kind, names).await;
+        }
+        self.handlers.ending(kind, &names);
+        let outcome = request(&self.shared, verb, kind, names.clone()).await;
+        if outcome.is_err() {
+            self.handlers.not_ending(kind, &names);
+        }
+        outcome
     }
 
     async fn request_with(
@@ -600,6 +608,10 @@ impl<P: FromPayload> PubSub<P> {
 
     async fn end_all(&mut self, kind: SubscriptionKind) -> Result<()> {
         self.check_open()?;
+        if !self.handlers.ignore_ends() {
+            let names = self.shared.with(|subscriptions| subscriptions.wanted(kind));
+            self.handlers.ending(kind, &names);
+        }
         match self.shared.request_end(kind)? {
             Some(answer) => Confirming::new(Ok(answer)).await,
             None => Ok(()),
@@ -705,10 +717,10 @@ impl<P: FromPayload> PubSub<P> {
                 }
                 Popped::Item(Item::Confirmation(confirmation)) => {
                     if let Some((kind, name)) = confirmation.ended()
-                        && !self.handlers.is_empty()
-                        && !self.shared.with(|wanted| wanted.is_wanted(kind, name))
+                        && !self.handlers.ignore_ends()
                     {
-                        self.handlers.remove(kind, name);
+                        let wanted = self.shared.with(|wanted| wanted.is_wanted(kind, name));
+                        self.handlers.ended(kind, name, wanted);
                     }
                     if self.ignore_confirmations {
                         Step::Taken

@@ -278,9 +278,10 @@ impl Queue {
                 Item::Batch(batch) => open &= self.push_batch(&mut inner, batch),
                 Item::Gap(gap) => inner.push_gap(gap),
                 // What a drop policy may drop silently: the state is not lost, only the news of it.
-                Item::Confirmation(_) if self.is_crowded(&inner) => {}
-                // The end of a subscription is the end of its handler as well.
-                Item::Confirmation(begun) if self.bounds.unseen && begun.ended().is_none() => {
+                // The end of a subscription is the end of its handler as well, and is always told.
+                Item::Confirmation(begun) if begun.ended().is_none() && self.is_crowded(&inner) => {
+                }
+                Item::Confirmation(begun) if begun.ended().is_none() && self.bounds.unseen => {
                     match inner.items.back_mut() {
                         Some(Item::Unseen(count)) => *count += 1,
                         _ => inner.items.push_back(Item::Unseen(1)),
