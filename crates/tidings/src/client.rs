@@ -38,6 +38,12 @@ use crate::pubsub::PubSubBuilder;
 /// # Ok(())
 /// # }
 /// ```
+///
+/// ```compile_fail
+/// async fn other_database(client: tidings::Client) {
+///     client.select(1).await; // one client, one database
+/// }
+/// ```
 #[derive(Clone)]
 pub struct Client {
     inner: Arc<Inner>,

@@ -79,6 +79,14 @@ const COPIED_PAYLOAD: usize = 256;
 /// # Ok(())
 /// # }
 /// ```
+///
+/// One reader reads, so there is no copy of it; [`handle`](Self::handle) is what to share:
+///
+/// ```compile_fail
+/// fn twice(pubsub: tidings::PubSub) -> (tidings::PubSub, tidings::PubSub) {
+///     (pubsub.clone(), pubsub)
+/// }
+/// ```
 pub struct PubSub<P = Bytes> {
     shared: Arc<Shared>,
     current: Batch,
