@@ -3,6 +3,7 @@
 mod address;
 mod check;
 mod into;
+mod percent;
 mod query;
 mod secret;
 #[cfg(feature = "tls")]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::url::percent_decode;
+use super::percent::percent_decode;
 use super::{Config, ProtocolVersion};
 use crate::error::{Error, Result};
 
