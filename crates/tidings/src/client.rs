@@ -147,7 +147,11 @@ pub struct Run<'a, T> {
 }
 
 enum RunState {
-    Unsent(Vec<u8>),
+    Unsent {
+        bytes: Vec<u8>,
+        /// Where it waits for room.
+        place: Option<u64>,
+    },
     Sent(Arc<Slot>),
     Refused(Option<Error>),
 }
@@ -156,7 +160,10 @@ impl RunState {
     fn new(command: Command) -> Self {
         match crate::commands::refused(&command) {
             Some(error) => Self::Refused(Some(error)),
-            None => Self::Unsent(command.into_bytes()),
+            None => Self::Unsent {
+                bytes: command.into_bytes(),
+                place: None,
+            },
         }
     }
 }
@@ -167,8 +174,8 @@ impl<T: FromReply> Future for Run<'_, T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
         let this = &mut *self;
         match &mut this.state {
-            RunState::Unsent(bytes) => {
-                let slot = std::task::ready!(this.mailbox.poll_send(bytes, cx))?;
+            RunState::Unsent { bytes, place } => {
+                let slot = std::task::ready!(this.mailbox.poll_send(bytes, place, cx))?;
                 this.state = RunState::Sent(slot);
                 Poll::Pending
             }
@@ -179,6 +186,17 @@ impl<T: FromReply> Future for Run<'_, T> {
             RunState::Refused(error) => Poll::Ready(Err(error
                 .take()
                 .unwrap_or_else(|| Error::misuse("a command was awaited again after its end")))),
+        }
+    }
+}
+
+impl<T> Drop for Run<'_, T> {
+    fn drop(&mut self) {
+        if let RunState::Unsent {
+            place: Some(place), ..
+        } = self.state
+        {
+            self.mailbox.give_up(place);
         }
     }
 }

@@ -422,3 +422,47 @@ fn th_04_without_a_response_timeout_a_reply_is_waited_for_while_the_peer_lives()
         assert_eq!(soon(asking).await.unwrap().unwrap(), "slow");
     });
 }
+
+#[test]
+fn th_04_a_command_that_nobody_waits_for_takes_no_time_from_those_behind_it() {
+    with_each_protocol(async |protocol| {
+        let peer = ScriptedPeer::start();
+        let config = quick(&peer.url_for(protocol)).response_timeout(Duration::from_millis(100));
+        let (client, connection) = configured_client_of(&peer, config).await;
+        peer.stop_listening();
+        connection.close();
+        // The loss was noticed.
+        let first = soon(client.echo::<String>("first")).await.unwrap_err();
+        assert!(first.is_timeout() || first.may_have_run(), "{first:?}");
+        let given_up = client.echo::<String>("given up");
+        let waited = tokio::time::timeout(Duration::from_millis(60), given_up).await;
+        assert!(waited.is_err(), "{waited:?}");
+        let begin = Instant::now();
+        let error = soon(client.echo::<String>("behind it")).await.unwrap_err();
+        assert_too_late(&error, begin, false);
+    });
+}
+
+#[test]
+fn th_04_without_a_connection_those_that_wait_for_room_get_it_when_others_time_out() {
+    with_each_protocol(async |protocol| {
+        let peer = ScriptedPeer::start();
+        let config = quick(&peer.url_for(protocol)).response_timeout(Duration::from_millis(100));
+        let (client, connection) = configured_client_of(&peer, config).await;
+        peer.stop_listening();
+        connection.close();
+        // The loss was noticed.
+        let first = soon(client.echo::<String>("first")).await.unwrap_err();
+        assert!(first.is_timeout() || first.may_have_run(), "{first:?}");
+        // More than may wait for a connection.
+        let large = client.set("large", "x".repeat(9 << 20));
+        let waiting = async {
+            let client = client.clone();
+            tokio::spawn(async move { client.echo::<String>("waiting").await }).await
+        };
+        let (large, waiting) = soon(async { tokio::join!(large, waiting) }).await;
+        assert!(large.unwrap_err().is_timeout());
+        let error = waiting.unwrap().unwrap_err();
+        assert!(error.is_timeout() && !error.may_have_run(), "{error:?}");
+    });
+}

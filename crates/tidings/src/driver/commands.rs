@@ -8,7 +8,7 @@
 //! reply taken off the stream. When a connection is lost, commands of which not all bytes had left are written to
 //! the next one; those that may have run are answered with an error that says so.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
 use std::ops::Range;
 use std::pin::Pin;
@@ -106,8 +106,9 @@ pub(crate) struct Mailbox(Mutex<MailboxState>);
 struct MailboxState {
     requests: VecDeque<Request>,
     bytes: usize,
-    /// Callers that wait for room.
-    waiting: Vec<Waker>,
+    /// Callers that wait for room, by the order in which they came.
+    waiting: BTreeMap<u64, Waker>,
+    newest_place: u64,
     closing: bool,
     ended: Option<Error>,
     task: Option<Waker>,
@@ -118,19 +119,28 @@ impl Mailbox {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts a request in, if there is room; takes `bytes` only then.
+    /// Puts a request in, if there is room; takes `bytes` only then. Otherwise the caller has a `place` among those
+    /// that wait, which is to be [given up](Self::give_up) if it does not come again.
     pub(crate) fn poll_send(
         &self,
         bytes: &mut Vec<u8>,
+        place: &mut Option<u64>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Arc<Slot>>> {
         let mut state = self.lock();
         if let Some(error) = &state.ended {
             return Poll::Ready(Err(error.clone()));
         }
-        if state.requests.len() >= MAILBOX_COMMANDS || state.bytes >= MAILBOX_BYTES {
-            state.waiting.push(cx.waker().clone());
+        if !state.has_room() {
+            let place = *place.get_or_insert_with(|| {
+                state.newest_place += 1;
+                state.newest_place
+            });
+            state.waiting.insert(place, cx.waker().clone());
             return Poll::Pending;
+        }
+        if let Some(place) = place.take() {
+            state.waiting.remove(&place);
         }
         let slot = Arc::new(Slot(Mutex::new(SlotState {
             answer: None,
@@ -153,6 +163,12 @@ impl Mailbox {
         Poll::Ready(Ok(slot))
     }
 
+    /// Whoever has this place does not wait any longer.
+    pub(crate) fn give_up(&self, place: u64) {
+        let waker = self.lock().waiting.remove(&place);
+        drop(waker);
+    }
+
     /// Nobody will send any more.
     pub(crate) fn close(&self) {
         let mut state = self.lock();
@@ -166,6 +182,19 @@ impl Mailbox {
 }
 
 impl MailboxState {
+    fn has_room(&self) -> bool {
+        self.requests.len() < MAILBOX_COMMANDS && self.bytes < MAILBOX_BYTES
+    }
+
+    /// Those that wait for room, if there is room now: to be woken without the lock.
+    fn take_waiting(&mut self) -> BTreeMap<u64, Waker> {
+        if self.has_room() {
+            std::mem::take(&mut self.waiting)
+        } else {
+            BTreeMap::new()
+        }
+    }
+
     fn pop(&mut self) -> Option<Request> {
         loop {
             let request = self.requests.pop_front()?;
@@ -275,10 +304,15 @@ impl CommandLink {
                 next = next.into_iter().chain([due]).min();
                 break;
             }
-            if let Some(request) = mailbox.pop() {
+            // Also if nobody waits for it any more: it is this one whose time is over, and no other.
+            if let Some(request) = mailbox.requests.pop_front() {
+                mailbox.bytes -= request.bytes.len();
                 request.slot.answer(Err(late(request.sendings > 0)));
             }
         }
+        let waiting = mailbox.take_waiting();
+        drop(mailbox);
+        waiting.into_values().for_each(Waker::wake);
         next
     }
 
@@ -379,11 +413,11 @@ impl Line {
             self.connection.request(request, 1);
         }
         state.wake_task_here(cx);
-        let waiting = std::mem::take(&mut state.waiting);
+        let waiting = state.take_waiting();
         let open =
             !(state.closing && state.requests.is_empty() && self.connection.in_flight() == 0);
         drop(state);
-        waiting.into_iter().for_each(Waker::wake);
+        waiting.into_values().for_each(Waker::wake);
         open
     }
 
@@ -471,7 +505,7 @@ impl Link for CommandLink {
         for request in requests {
             request.slot.answer(Err(error.clone()));
         }
-        waiting.into_iter().for_each(Waker::wake);
+        waiting.into_values().for_each(Waker::wake);
     }
 }
 
@@ -481,5 +515,26 @@ impl Drop for CommandLink {
         if self.mailbox.lock().ended.is_none() {
             self.ended(None);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_waits_for_room_has_one_place_however_often_it_asks_and_none_when_it_is_gone() {
+        let mailbox = Mailbox::default();
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut large = vec![0; MAILBOX_BYTES];
+        assert!(mailbox.poll_send(&mut large, &mut None, &mut cx).is_ready());
+        let (mut bytes, mut place) = (vec![0], None);
+        for _ in 0..3 {
+            let sent = mailbox.poll_send(&mut bytes, &mut place, &mut cx);
+            assert!(sent.is_pending());
+            assert_eq!(mailbox.lock().waiting.len(), 1);
+        }
+        mailbox.give_up(place.unwrap());
+        assert!(mailbox.lock().waiting.is_empty());
     }
 }
