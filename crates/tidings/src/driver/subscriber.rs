@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
 use bytes::Bytes;
 use tidings_proto::pubsub::{GapCause, OpId, SubscriptionEvent, SubscriptionKind, Verb};
@@ -225,13 +225,7 @@ impl State {
                 cause,
                 since,
                 names,
-            } => {
-                let until = SystemTime::now();
-                let since = until
-                    .checked_sub(since.elapsed())
-                    .unwrap_or(SystemTime::UNIX_EPOCH);
-                Some(Item::Gap(Gap::new(cause, since, until, None, names)))
-            }
+            } => Some(Item::Gap(Gap::until_now(cause, since, None, names))),
             SubscriptionEvent::Done { op, refused } => {
                 if let Some(answer) = self.requests.remove(&op) {
                     // Whoever asked may have stopped waiting.
@@ -469,7 +463,9 @@ impl Line {
             shared.queue.wake();
         }
         drop(state);
-        outcome?;
+        if open {
+            outcome?;
+        }
         Ok(open)
     }
 }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
 use tidings_proto::Blob;
@@ -237,16 +237,18 @@ pub struct Gap {
 }
 
 impl Gap {
-    pub(crate) fn new(
+    pub(crate) fn until_now(
         cause: GapCause,
-        since: SystemTime,
-        until: SystemTime,
+        since: Instant,
         dropped: Option<u64>,
         names: Vec<Blob>,
     ) -> Self {
+        let until = SystemTime::now();
         Self {
             cause,
-            since,
+            since: until
+                .checked_sub(since.elapsed())
+                .unwrap_or(SystemTime::UNIX_EPOCH),
             until,
             dropped,
             names: names.into(),

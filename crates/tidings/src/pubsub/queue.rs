@@ -6,7 +6,7 @@
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
 use bytes::Bytes;
 use tidings_proto::Blob;
@@ -72,6 +72,8 @@ pub(crate) struct Batch {
     next: usize,
     /// What the records cost together, as they were counted into the queue and not yet out of it.
     cost: usize,
+    /// When the batch before it came: the last time at which none of these messages was missing.
+    since: Option<Instant>,
 }
 
 impl Batch {
@@ -82,6 +84,7 @@ impl Batch {
             records,
             next: 0,
             cost,
+            since: None,
         }
     }
 
@@ -171,6 +174,7 @@ pub(crate) struct Counters {
 #[derive(Debug)]
 pub(crate) struct Queue {
     bounds: Bounds,
+    made: Instant,
     inner: Mutex<Inner>,
 }
 
@@ -198,6 +202,7 @@ impl Queue {
     pub(crate) fn new(bounds: Bounds) -> Self {
         Self {
             bounds,
+            made: Instant::now(),
             inner: Mutex::default(),
         }
     }
@@ -269,13 +274,15 @@ impl Queue {
         room
     }
 
-    /// Adds what one read brought. `false`: the queue was full and closes the subscriber.
+    /// Adds what one read brought. `false`: the queue was full and closes the subscriber; nothing comes behind that.
     pub(crate) fn push(&self, items: impl IntoIterator<Item = Item>) -> bool {
         let mut inner = self.lock();
-        let mut open = true;
         for item in items {
+            if inner.ended {
+                break;
+            }
             match item {
-                Item::Batch(batch) => open &= self.push_batch(&mut inner, batch),
+                Item::Batch(batch) => self.push_batch(&mut inner, batch),
                 Item::Gap(gap) => inner.push_gap(gap),
                 // What a drop policy may drop silently: the state is not lost, only the news of it.
                 // The end of a subscription is the end of its handler as well, and is always told.
@@ -290,6 +297,7 @@ impl Queue {
                 item => inner.items.push_back(item),
             }
         }
+        let open = !inner.ended;
         let reader = inner.reader.take();
         drop(inner);
         if let Some(waker) = reader {
@@ -331,9 +339,10 @@ impl Queue {
                 .max(DEFAULT_MESSAGES * 4)
     }
 
-    fn push_batch(&self, inner: &mut Inner, batch: Batch) -> bool {
+    fn push_batch(&self, inner: &mut Inner, mut batch: Batch) {
         inner.counters.received += batch.len() as u64;
-        inner.counters.last_message = Some(Instant::now());
+        let before = inner.counters.last_message.replace(Instant::now());
+        batch.since = before.or(Some(self.made));
         let Bounds {
             messages,
             bytes,
@@ -346,14 +355,14 @@ impl Queue {
             inner.messages += batch.len();
             inner.bytes += cost;
             inner.items.push_back(Item::Batch(batch));
-            return true;
+            return;
         }
         if overflow == Overflow::DropOldest {
             inner.messages += batch.len();
             inner.bytes += cost;
             inner.items.push_back(Item::Batch(batch));
             self.drop_oldest(inner);
-            return true;
+            return;
         }
         let room = batch.fitting(
             messages.saturating_sub(inner.messages),
@@ -381,10 +390,8 @@ impl Queue {
                     .items
                     .push_back(Item::Error(Error::new(ErrorKind::Overflow, text)));
                 inner.ended = true;
-                return false;
             }
         }
-        true
     }
 
     /// Drops from the front until the rest fits. The gap stands where the first dropped message was; what is
@@ -451,11 +458,9 @@ fn gap_of(batch: &Batch, from: usize, count: usize) -> Option<Gap> {
     }
     let mut names: Vec<Blob> = names.into_iter().map(Blob::copy_from).collect();
     names.sort_unstable();
-    let now = SystemTime::now();
-    Some(Gap::new(
+    Some(Gap::until_now(
         GapCause::Overflow,
-        now,
-        now,
+        batch.since.unwrap_or_else(Instant::now),
         Some(count as u64),
         names,
     ))
@@ -495,7 +500,8 @@ impl Inner {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tidings_proto::pubsub::{Scan, scan_message};
+    use std::time::{Duration, SystemTime};
+    use tidings_proto::pubsub::{Scan, SubscriptionKind, Verb, scan_message};
 
     fn batch(range: std::ops::Range<u32>) -> Item {
         let (mut block, mut records) = (Vec::new(), Vec::new());
@@ -574,6 +580,42 @@ mod tests {
         assert!(!queue.push([batch(0..5)]));
         assert_eq!(drain(&queue), "0 1 2 -2 !");
         assert!(matches!(queue.pop(None), Popped::Ended));
+    }
+
+    #[test]
+    fn nothing_comes_behind_the_end_not_even_of_the_same_read() {
+        let confirmation = || {
+            let (verb, kind) = (Verb::Unsubscribe, SubscriptionKind::Channel);
+            Item::Confirmation(Confirmation::new(verb, kind, Blob::from("ch"), 0))
+        };
+        let queue = queue(3, Overflow::Close);
+        assert!(!queue.push([batch(0..5), confirmation(), batch(5..8)]));
+        assert!(!queue.push([batch(8..9), confirmation()]));
+        assert_eq!(drain(&queue), "0 1 2 -2 !");
+        assert_eq!(queue.counters().0.dropped, 2);
+    }
+
+    #[test]
+    fn an_overflow_begins_before_the_first_message_that_it_dropped_had_come() {
+        for overflow in [Overflow::DropOldest, Overflow::DropNewest] {
+            let queue = queue(1, overflow);
+            let begin = SystemTime::now();
+            queue.push([batch(0..1)]);
+            let first_has_come = SystemTime::now();
+            queue.push([batch(1..2)]);
+            let gap = std::iter::from_fn(|| match queue.pop(None) {
+                Popped::Item(item) => Some(item),
+                Popped::Empty | Popped::Ended => None,
+            })
+            .find_map(|item| match item {
+                Item::Gap(gap) => Some(gap),
+                _ => None,
+            });
+            let gap = gap.expect("one was dropped");
+            assert!(gap.since() <= first_has_come, "{overflow:?}: {gap:?}");
+            assert!(gap.since() + Duration::from_secs(1) > begin, "{gap:?}");
+            assert!(gap.until() > first_has_come, "{gap:?}");
+        }
     }
 
     #[test]
