@@ -62,10 +62,16 @@ impl Client {
     ///
     /// A wrong URL, a server that cannot be reached or does not accept the user, or a call outside of a tokio
     /// runtime. A connection that is lost later is made again.
+    ///
+    /// # Panics
+    ///
+    /// tokio panics where its runtime was built by hand without I/O or timers: `enable_all` has both.
     pub async fn connect(config: impl IntoConfig) -> Result<Self> {
         let config = Arc::new(config.into_config()?);
         if Handle::try_current().is_err() {
-            return Err(Error::misuse("a client is made within a tokio runtime"));
+            return Err(Error::misuse(
+                "there is no tokio runtime here: connect within #[tokio::main] or Runtime::block_on",
+            ));
         }
         let connected = supervise::connect(&config).await?;
         let mailbox = Arc::new(Mailbox::default());

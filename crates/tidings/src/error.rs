@@ -49,7 +49,8 @@ pub enum ErrorKind {
     Misuse,
     /// A handler returned an error or panicked.
     Handler,
-    /// The object was closed.
+    /// The subscriber or the client has come to its end, after [`drain`](crate::PubSub::drain) for instance, or
+    /// with its runtime. Using what was [closed](crate::PubSub::close) is a [`Misuse`](Self::Misuse).
     Closed,
     /// A full queue ended the subscriber, as [`Overflow::Close`](crate::Overflow::Close) asked for.
     Overflow,
@@ -136,7 +137,7 @@ impl Error {
         self.0.may_have_run
     }
 
-    /// The message that could not be decoded, as it came.
+    /// The payload that could not be decoded, as it came.
     pub fn raw_payload(&self) -> Option<&Bytes> {
         self.0.raw.as_ref()
     }

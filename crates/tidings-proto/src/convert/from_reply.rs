@@ -62,6 +62,7 @@ use crate::{
     message = "a reply cannot become `{Self}`",
     label = "not a type that replies decode to",
     note = "replies become integers, floats, `bool`, `String`, `Bytes`, `Vec<u8>`, `Option<T>`, `Vec<T>`, maps, sets, tuples, `Value`, or `()`",
+    note = "name the type where nothing else does: `let value: Option<String> = …`",
     note = "implement `FromReply` for types of your own"
 )]
 pub trait FromReply: Sized {

@@ -61,6 +61,9 @@ pub trait Commands: Sized {
     ///
     /// Commands that change the state of a connection that others share (`SUBSCRIBE`, `SELECT`, `MULTI`, `MONITOR`, …)
     /// are refused as a [misuse](crate::ErrorKind::Misuse).
+    ///
+    /// One that blocks (`BLPOP`, `XREAD BLOCK`) is not, and holds up the commands of all who share the connection:
+    /// give it a client of its own.
     fn run<T: FromReply>(self, command: Command) -> Self::Output<T>;
 
     connection::table!(trait_methods);
@@ -85,10 +88,12 @@ pub(crate) fn refused(command: &Command) -> Option<Error> {
         "use Client::pubsub"
     } else if is(&["SELECT"]) {
         "one client serves one database: name it in the URL"
-    } else if is(&["AUTH", "HELLO", "RESET", "QUIT"]) {
+    } else if is(&["AUTH", "HELLO"]) {
         "user, password and protocol are set in the URL or the Config"
+    } else if is(&["RESET", "QUIT"]) {
+        "it would end what others use; drop the client to close it"
     } else if is(&["MULTI", "EXEC", "DISCARD", "WATCH", "UNWATCH"]) {
-        "a transaction needs a connection of its own"
+        "transactions need a connection of their own, and are not there yet"
     } else if is(&["MONITOR", "SYNC", "PSYNC"]) {
         "it turns the connection into a stream"
     } else {
@@ -101,7 +106,10 @@ pub(crate) fn refused(command: &Command) -> Option<Error> {
         }
         "it would leave commands without replies"
     };
-    let name = String::from_utf8_lossy(name).to_uppercase();
+    let mut name = String::from_utf8_lossy(name).to_uppercase();
+    if name == "CLIENT" {
+        name.push_str(" REPLY");
+    }
     Some(Error::misuse(format!(
         "{name} cannot run on a connection that is shared: {instead}"
     )))

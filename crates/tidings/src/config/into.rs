@@ -16,6 +16,11 @@ use crate::error::{Error, Result};
 /// # Ok(())
 /// # }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is neither a URL nor a `Config`",
+    label = "cannot be connected to",
+    note = "write a URL (`\"redis://localhost:6379\"`) or `Config::new(\"localhost\", 6379)`"
+)]
 pub trait IntoConfig {
     /// Gives settings that were checked; files that they name (certificates) have been read.
     ///

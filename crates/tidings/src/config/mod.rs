@@ -197,8 +197,8 @@ impl Config {
     /// How long a command may wait for its reply; `None` is for ever. 30 s unless set.
     ///
     /// A dead server is found sooner, by its missing answer to a PING (10 s by default). This bound is for one
-    /// that lives and does not answer a command. A command that may block by itself (`BLPOP`, `XREAD BLOCK`)
-    /// has its own time on top of it.
+    /// that lives and does not answer a command, and a command that blocks by itself (`BLPOP`, `XREAD BLOCK`) is
+    /// under it too.
     #[must_use]
     pub fn response_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.response_timeout = timeout.into().map(bounded);
@@ -239,8 +239,8 @@ impl Config {
         self
     }
 
-    /// How many connections of their own (for Pub/Sub objects, watching transactions, monitors and blocking
-    /// commands) the client may have open at a time. 1024 unless set.
+    /// How many connections beside its shared one, one for each Pub/Sub object, the client and its clones may
+    /// have open at a time. 1024 unless set.
     #[must_use]
     pub fn max_own_connections(mut self, connections: usize) -> Self {
         self.max_own_connections = connections;

@@ -251,7 +251,7 @@ fn outcome(mut refused: Vec<(Blob, ServerError)>) -> Result<()> {
     let others = if more == 0 {
         String::new()
     } else {
-        format!(" (and {more} more names)")
+        format!(" (and {more} more)")
     };
     let text = format!("the server refused {name}{others}: {}", error.message());
     Err(Error::new(ErrorKind::Server, text).with_server(error))

@@ -90,7 +90,10 @@ fn certificate(why: &CertificateError) -> &'static str {
             "its certificate is not valid yet; check the clock of this machine"
         }
         CertificateError::Revoked => "its certificate was revoked",
-        _ => "its certificate cannot be accepted",
+        _ => {
+            "its certificate cannot be accepted; it has to be one for servers, signed by a root that is trusted here \
+             or given with tls_ca= or `TlsConfig::root_certificates_file`"
+        }
     }
 }
 

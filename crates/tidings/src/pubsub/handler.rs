@@ -17,6 +17,11 @@ use crate::error::{Error, ErrorKind, Result};
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// What a handler may return: nothing, or a `Result` whose error comes out of the read that ran it.
+#[diagnostic::on_unimplemented(
+    message = "a handler cannot return `{Self}`",
+    label = "neither `()` nor a `Result<(), E>` whose error can be boxed",
+    note = "a future is for the handlers of `subscribe_with_async`, `psubscribe_with_async` and `ssubscribe_with_async`"
+)]
 pub trait HandlerOutcome {
     /// The outcome as a result.
     fn into_result(self) -> Result<(), BoxError>;

@@ -39,12 +39,18 @@ impl std::error::Error for PayloadError {}
 ///     }
 /// }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "a payload cannot become `{Self}`",
+    label = "not a type that payloads decode to",
+    note = "payloads become `Bytes`, `Vec<u8>`, `String`, integers or floats",
+    note = "implement `FromPayload` for types of your own"
+)]
 pub trait FromPayload: Sized + Send + 'static {
     /// Decodes one payload.
     ///
     /// # Errors
     ///
-    /// The payload is not of this type. It becomes one `Err` item that carries the raw message; the next message
+    /// The payload is not of this type. It becomes one `Err` item that carries the raw payload; the next message
     /// follows.
     fn from_payload(payload: Bytes) -> Result<Self, PayloadError>;
 }
