@@ -8,7 +8,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use futures_core::Stream;
-use support::{Case, SOON, assert_quiet, error, next, on_each, read, short};
+use support::{Case, SOON, assert_quiet, error, eventually, next, on_each, read, short};
 use tidings::{Client, Commands, Config, Event, PubSub, Result};
 
 /// What a read waits for in vain.
@@ -532,5 +532,39 @@ fn it_03_an_error_item_does_not_end_it() {
         assert_eq!(read(&mut pubsub, 1).await, ["subscribe fails 2"]);
         error(pubsub.next().await.unwrap());
         assert_eq!(read(&mut pubsub, 1).await, ["message a x"]);
+    });
+}
+
+#[test]
+fn it_01_a_reader_that_always_finds_a_message_lets_other_tasks_have_their_turn() {
+    on_each(async |case| {
+        let client = case.client().await;
+        let mut pubsub = client
+            .pubsub()
+            .channels("ch")
+            .ignore_subscribe_messages(true)
+            .await
+            .unwrap();
+        for waiting in [true, false] {
+            let received = pubsub.stats().received;
+            for half in 1..=2 {
+                for n in 0..200 {
+                    client.publish("ch", n).await.unwrap();
+                }
+                let all = received + half * 200;
+                eventually("all is received", || pubsub.stats().received == all).await;
+            }
+            let other = tokio::spawn(async {});
+            for n in 0..400 {
+                let event = if waiting {
+                    next(&mut pubsub).await
+                } else {
+                    let event = pubsub.get_message(Duration::ZERO).await.unwrap();
+                    event.expect("all is there")
+                };
+                assert_eq!(short(&event), format!("message ch {}", n % 200));
+            }
+            assert!(other.is_finished());
+        }
     });
 }

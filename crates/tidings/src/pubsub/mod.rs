@@ -12,7 +12,7 @@ use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -20,6 +20,7 @@ use futures_core::Stream;
 use tidings_proto::pubsub::{Record, Subscription, SubscriptionKind, Verb};
 use tidings_proto::{Blob, ToArg, ToArgs};
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::coop;
 use tokio::time;
 
 pub use builder::PubSubBuilder;
@@ -152,8 +153,8 @@ impl<P: FromPayload> PubSub<P> {
 
     /// Subscribes to channels: one name or many, text, bytes or numbers (`SUBSCRIBE`).
     ///
-    /// Resolved means confirmed by the server. Each name yields one [`Confirmation`], in order. A name that is
-    /// subscribed already is confirmed again and keeps its handler.
+    /// Resolved means confirmed by the server; without a connection it waits for the next one. Each name yields one
+    /// [`Confirmation`], in order. A name that is subscribed already is confirmed again and keeps its handler.
     ///
     /// # Errors
     ///
@@ -246,6 +247,26 @@ impl<P: FromPayload> PubSub<P> {
 
     /// Subscribes to a channel whose messages go to the asynchronous `handler`, which is awaited within the read
     /// that ran it; as [`subscribe_with`](Self::subscribe_with).
+    ///
+    /// ```no_run
+    /// # async fn example(client: tidings::Client) -> tidings::Result<()> {
+    /// use tidings::Commands;
+    ///
+    /// let mut pubsub = client.pubsub().ignore_subscribe_messages(true).await?;
+    /// let writer = client.clone();
+    /// pubsub
+    ///     .subscribe_with_async("my-channel", move |message| {
+    ///         let writer = writer.clone();
+    ///         async move {
+    ///             writer.set("last", message.payload()).await?;
+    ///             Ok::<(), tidings::Error>(())
+    ///         }
+    ///     })
+    ///     .await?;
+    /// while pubsub.next().await.transpose()?.is_some() {}
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -456,7 +477,8 @@ impl<P: FromPayload> PubSub<P> {
         }
     }
 
-    /// Waits until the server has answered a PING that is sent now. It never shows up as an event.
+    /// Waits until the server has answered a PING that is sent now, or as soon as there is a connection: bound it
+    /// with `tokio::time::timeout` to ask whether there is one. It never shows up as an event.
     ///
     /// # Errors
     ///
@@ -690,8 +712,8 @@ impl<P: FromPayload> PubSub<P> {
         Poll::Pending
     }
 
-    /// Takes one thing out of the queue. [`Step::Empty`] leaves the waker behind; pending is only an asynchronous
-    /// handler at work.
+    /// Takes one thing out of the queue. [`Step::Empty`] leaves the waker behind; pending is an asynchronous
+    /// handler at work, or that other tasks are to have their turn.
     fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Step<P>> {
         match std::task::ready!(self.handlers.poll_running(cx)) {
             None => {}
@@ -718,8 +740,13 @@ impl<P: FromPayload> PubSub<P> {
                     }
                 };
             }
+            if !coop::has_budget_remaining() && !self.shared.queue.is_empty() {
+                let turn = std::task::ready!(coop::poll_proceed(cx));
+                turn.made_progress();
+            }
             return Poll::Ready(match self.shared.queue.pop(Some(cx)) {
                 Popped::Item(Item::Batch(batch)) => {
+                    spend_budget(batch.len());
                     self.current = batch;
                     continue;
                 }
@@ -747,6 +774,20 @@ impl<P: FromPayload> PubSub<P> {
                 Popped::Empty => Step::Empty,
                 Popped::Ended => Step::Ended,
             });
+        }
+    }
+}
+
+/// A message counts as one operation: a consumer that always finds some lets other tasks, and its own time-outs, have
+/// their turn between two batches.
+fn spend_budget(messages: usize) {
+    let mut cx = Context::from_waker(Waker::noop());
+    for _ in 0..messages {
+        if !coop::has_budget_remaining() {
+            return;
+        }
+        if let Poll::Ready(turn) = coop::poll_proceed(&mut cx) {
+            turn.made_progress();
         }
     }
 }
