@@ -428,3 +428,20 @@ fn qu_03_stats_tell_what_happened_field_by_field() {
         assert_eq!(sums(&pubsub), (5, 4, 1, 0));
     });
 }
+
+#[test]
+fn qu_03_what_was_not_read_before_the_close_was_not_delivered_and_is_not_kept() {
+    on_each(async |case| {
+        let mut pubsub = with_queue(&case, 100, 1 << 20, Overflow::Backpressure).await;
+        let handle = pubsub.handle();
+        publish(&case, 1..=10, 0);
+        until_received(&pubsub, 10).await;
+        assert_eq!(read(&mut pubsub, 1).await, ["message ch 1"]);
+        soon(pubsub.close()).await.unwrap();
+        assert_eq!(sums(&pubsub), (10, 1, 9, 0));
+        assert_eq!(pubsub.stats().bytes_queued, 0);
+        pubsub.close().await.unwrap();
+        assert_eq!(sums(&pubsub), (10, 1, 9, 0));
+        assert!(soon(handle.subscribe("ch")).await.unwrap_err().is_misuse());
+    });
+}

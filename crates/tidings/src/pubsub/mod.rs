@@ -581,7 +581,7 @@ impl<P: FromPayload> PubSub<P> {
     /// None at present.
     pub async fn close(&mut self) -> Result<()> {
         self.closed = true;
-        self.current = Batch::default();
+        self.discard();
         if let Some(closed) = self.shared.close_and_wait() {
             let _ = closed.await;
         }
@@ -858,6 +858,14 @@ impl<P: FromPayload> Stream for PubSub<P> {
 // Nothing in it is pinned: a running handler is in a box of its own.
 impl<P> Unpin for PubSub<P> {}
 
+impl<P> PubSub<P> {
+    /// Gives up what was not read.
+    fn discard(&mut self) {
+        let held = std::mem::take(&mut self.current);
+        self.shared.queue.discard(held.len());
+    }
+}
+
 impl<P> fmt::Debug for PubSub<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PubSub")
@@ -874,5 +882,7 @@ impl<P> fmt::Debug for PubSub<P> {
 impl<P> Drop for PubSub<P> {
     fn drop(&mut self) {
         self.shared.close();
+        // A handle may live on.
+        self.discard();
     }
 }

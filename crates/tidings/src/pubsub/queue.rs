@@ -249,6 +249,17 @@ impl Queue {
         Popped::Item(item)
     }
 
+    /// Nobody reads any more, nor the `held` messages that were taken out last: what is queued is given up.
+    pub(crate) fn discard(&self, held: usize) {
+        let mut inner = self.lock();
+        inner.ended = true;
+        inner.counters.dropped += (inner.messages + held) as u64;
+        (inner.messages, inner.bytes) = (0, 0);
+        let items = std::mem::take(&mut inner.items);
+        drop(inner);
+        drop(items);
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.lock().items.is_empty()
     }

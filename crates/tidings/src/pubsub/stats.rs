@@ -12,7 +12,7 @@ pub struct Stats {
     pub received: u64,
     /// Messages that were read, or given to a handler.
     pub delivered: u64,
-    /// Messages that a full queue dropped.
+    /// Messages that a full queue dropped, or that were not read before the close.
     pub dropped: u64,
     /// Messages that wait to be read.
     pub queued: u64,
