@@ -283,7 +283,13 @@ impl CommandLink {
             None
         };
         let late = |may_have_run: bool| {
-            let text = format!("no reply came within {limit:?}");
+            let text = if may_have_run {
+                format!("no reply came within {limit:?}")
+            } else {
+                format!(
+                    "it could not be sent within {limit:?}: no connection, or a server that reads nothing"
+                )
+            };
             Error::timeout(text).with_may_have_run(may_have_run)
         };
         let mut next = None;

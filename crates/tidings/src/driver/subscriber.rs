@@ -179,7 +179,9 @@ impl State {
         match &self.ended {
             _ if self.closing => Err(Error::misuse("the subscriber was closed")),
             Some(Some(error)) => Err(error.clone()),
-            Some(None) => Err(Error::closed("the runtime of this subscriber has ended")),
+            Some(None) => Err(Error::closed(
+                "the subscriber has ended, by a full queue or with its runtime",
+            )),
             None => Ok(()),
         }
     }
