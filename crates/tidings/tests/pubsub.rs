@@ -1696,3 +1696,13 @@ fn ps_15_a_handle_subscribes_and_unsubscribes_from_elsewhere() {
         reader.await.unwrap();
     });
 }
+
+#[test]
+fn ps_15_a_confirmation_that_is_awaited_again_is_a_misuse() {
+    on_each(async |case| {
+        let pubsub = case.client().await.pubsub().await.unwrap();
+        let mut confirming = pubsub.handle().subscribe("ch");
+        (&mut confirming).await.unwrap();
+        assert!(error(confirming.await).is_misuse());
+    });
+}

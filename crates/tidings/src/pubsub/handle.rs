@@ -117,12 +117,17 @@ impl Future for Confirming {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut self.0 {
-            Ok(answer) => Pin::new(answer).poll(cx).map(|answer| {
-                answer
-                    .unwrap_or_else(|_| Err(Error::closed("the runtime of this subscriber ended")))
-            }),
+            Ok(answer) => {
+                let outcome = std::task::ready!(Pin::new(answer).poll(cx));
+                self.0 = Err(None);
+                Poll::Ready(
+                    outcome.unwrap_or_else(|_| {
+                        Err(Error::closed("the runtime of this subscriber ended"))
+                    }),
+                )
+            }
             Err(error) => Poll::Ready(Err(error.take().unwrap_or_else(|| {
-                Error::misuse("a confirmation was awaited again after it had failed")
+                Error::misuse("a confirmation was awaited again after its end")
             }))),
         }
     }
