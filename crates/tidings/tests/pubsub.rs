@@ -1706,3 +1706,15 @@ fn ps_15_a_confirmation_that_is_awaited_again_is_a_misuse() {
         assert!(error(confirming.await).is_misuse());
     });
 }
+
+#[test]
+fn ps_12_a_ping_fails_when_the_server_is_down() {
+    on_each(async |case| {
+        let client = case.client().await;
+        let mut pubsub = client.pubsub().channels(["a"]).await.unwrap();
+        case.server.kill();
+        let outcome = tokio::time::timeout(SOON, pubsub.ping()).await;
+        let error = error(outcome.expect("a ping has its outcome"));
+        assert_eq!(error.kind(), ErrorKind::Connection, "{error}");
+    });
+}

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use faults::{on_each, quick, read_to_gap, shown, soon, until};
-use support::{Case, QUIET, SOON, assert_quiet, next, read, short};
+use support::{Case, QUIET, SOON, assert_quiet, error, next, read, short};
 use tidings::{Client, Commands, ErrorKind, Event, GapCause, Overflow, PubSub};
 use tidings_testkit::{Checker, Publisher};
 
@@ -445,5 +445,56 @@ fn qu_03_what_was_not_read_before_the_close_was_not_delivered_and_is_not_kept() 
         pubsub.close().await.unwrap();
         assert_eq!(sums(&pubsub), (10, 1, 9, 0));
         assert!(soon(handle.subscribe("ch")).await.unwrap_err().is_misuse());
+    });
+}
+
+#[test]
+fn qu_01_requests_of_a_handle_do_not_lift_the_bound() {
+    const PUBLISHED: u64 = 2_000;
+    on_each(async |case| {
+        let client = case.client().await;
+        let builder = client.pubsub().queue(10, 1 << 20);
+        let builder = builder.ignore_subscribe_messages(true);
+        let mut pubsub = builder.channels(["a"]).await.unwrap();
+        let handle = pubsub.handle();
+        let restless = tokio::spawn(async move {
+            loop {
+                handle.subscribe("b").await.unwrap();
+                handle.unsubscribe("b").await.unwrap();
+            }
+        });
+        for n in 0..PUBLISHED {
+            assert_eq!(client.publish("a", n).await.unwrap(), 1);
+        }
+        // What one read brings may exceed the bound, and here a read brings few.
+        let queued = pubsub.stats().queued;
+        assert!(queued < PUBLISHED / 2, "{queued} are queued");
+        restless.abort();
+        for n in 0..PUBLISHED {
+            let event = pubsub.next_message(SOON).await.unwrap().expect("it comes");
+            assert_eq!(short(&event), format!("message a {n}"));
+        }
+    });
+}
+
+#[test]
+fn qu_01_a_subscriber_that_was_closed_by_its_queue_says_so() {
+    on_each(async |case| {
+        let client = case.client().await;
+        let builder = client.pubsub().queue(1, 1 << 20).overflow(Overflow::Close);
+        let mut pubsub = builder.channels(["a"]).await.unwrap();
+        assert!(pubsub.is_subscribed());
+        for n in 0..3 {
+            client.publish("a", n).await.unwrap();
+        }
+        case.await_subscribers("a", 0).await;
+        let ended = async {
+            while pubsub.is_subscribed() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(SOON, ended).await.expect("it ends");
+        let error = error(pubsub.subscribe("b").await);
+        assert_eq!(error.kind(), ErrorKind::Overflow, "{error}");
     });
 }

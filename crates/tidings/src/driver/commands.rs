@@ -218,6 +218,8 @@ pub(crate) struct CommandLink {
     config: Arc<Config>,
     mailbox: Arc<Mailbox>,
     line: Option<Line>,
+    /// Why the last attempt to connect failed, while there is no connection.
+    trouble: Option<Error>,
     timer: Pin<Box<Sleep>>,
 }
 
@@ -238,6 +240,7 @@ impl CommandLink {
             config,
             mailbox,
             line: None,
+            trouble: None,
             timer,
         }
     }
@@ -282,6 +285,7 @@ impl CommandLink {
             }
             None
         };
+        let trouble = self.trouble.clone();
         let late = |may_have_run: bool| {
             let text = if may_have_run {
                 format!("no reply came within {limit:?}")
@@ -290,7 +294,11 @@ impl CommandLink {
                     "it could not be sent within {limit:?}: no connection, or a server that reads nothing"
                 )
             };
-            Error::timeout(text).with_may_have_run(may_have_run)
+            let error = Error::timeout(text).with_may_have_run(may_have_run);
+            match &trouble {
+                Some(trouble) => error.with_source(trouble.clone()),
+                None => error,
+            }
         };
         let mut next = None;
         if let Some(line) = &self.line {
@@ -463,6 +471,7 @@ impl Line {
 impl Link for CommandLink {
     fn connected(&mut self, Connected { wire, info }: Connected) {
         let options = supervise::options(&self.config, &info, false);
+        self.trouble = None;
         self.line = Some(Line {
             wire,
             connection: Connection::new(options, Instant::now()),
@@ -497,7 +506,9 @@ impl Link for CommandLink {
         }
     }
 
-    fn attempt_failed(&mut self, _error: &Error) {}
+    fn attempt_failed(&mut self, error: &Error) {
+        self.trouble = Some(error.clone());
+    }
 
     fn ended(&mut self, error: Option<Error>) {
         let error = error.unwrap_or_else(|| Error::closed("the client's runtime has ended"));

@@ -18,7 +18,7 @@ use super::supervise::{self, Connected, End, Link};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::pubsub::event::{Confirmation, Gap};
-use crate::pubsub::queue::{Batch, Bounds, Item, Queue};
+use crate::pubsub::queue::{Batch, Bounds, Item, Queue, full};
 
 /// A read that brought so much is followed by a turn of the subscriber's, while its bytes are in the cache.
 const YIELD_AFTER: usize = 8 * 1024;
@@ -33,10 +33,20 @@ pub(crate) struct Shared {
 /// How a request to subscribe or unsubscribe ended, or a PING.
 type Answer<T> = oneshot::Sender<Result<T>>;
 
+#[derive(Debug)]
+struct Request {
+    answer: Answer<()>,
+    urgent: bool,
+}
+
 #[derive(Debug, Default)]
 struct State {
     subscriptions: Subscriptions,
-    requests: HashMap<OpId, Answer<()>>,
+    requests: HashMap<OpId, Request>,
+    /// Requests whose answers are read for beyond the bound of the queue.
+    urgent: usize,
+    /// An asynchronous handler is at work: what it waits for is urgent, whoever made the request.
+    handling: bool,
     pings: VecDeque<Answer<()>>,
     /// PINGs on the wire.
     pinged: usize,
@@ -83,20 +93,23 @@ impl Shared {
     }
 
     /// Asks for `names`, at once; the answer comes when the server has confirmed or refused each of them.
+    ///
+    /// `urgent`: whoever waits for the answer cannot read meanwhile, so the socket is read for it although the queue
+    /// is full.
     pub(crate) fn request(
         &self,
         verb: Verb,
         kind: SubscriptionKind,
         names: Vec<Blob>,
+        urgent: bool,
     ) -> Result<oneshot::Receiver<Result<()>>> {
         self.change(|state| {
             state.check_open()?;
-            let (answer, answered) = oneshot::channel();
             let op = match verb {
                 Verb::Subscribe => state.subscriptions.subscribe(kind, names),
                 Verb::Unsubscribe => state.subscriptions.unsubscribe(kind, names),
             };
-            state.requests.insert(op, answer);
+            let answered = state.await_answer(op, urgent);
             state.settle(&self.queue);
             Ok(answered)
         })
@@ -112,8 +125,7 @@ impl Shared {
             let Some(op) = state.subscriptions.unsubscribe_all(kind) else {
                 return Ok(None);
             };
-            let (answer, answered) = oneshot::channel();
-            state.requests.insert(op, answer);
+            let answered = state.await_answer(op, true);
             state.settle(&self.queue);
             Ok(Some(answered))
         })
@@ -127,6 +139,11 @@ impl Shared {
             state.pings.push_back(answer);
             Ok(answered)
         })
+    }
+
+    /// Notes whether an asynchronous handler is at work.
+    pub(crate) fn set_handling(&self, handling: bool) {
+        self.change(|state| state.handling = handling);
     }
 
     /// Lets the task close the connection.
@@ -160,6 +177,12 @@ impl Shared {
         state.subscriptions.is_idle() && self.queue.is_empty()
     }
 
+    /// Whether anything is wanted, and somebody there to receive it.
+    pub(crate) fn is_subscribed(&self) -> bool {
+        let state = self.lock();
+        !state.closing && state.ended.is_none() && state.subscriptions.wanted_len() > 0
+    }
+
     pub(crate) fn stats(&self) -> LinkStats {
         let state = self.lock();
         LinkStats {
@@ -179,16 +202,21 @@ impl State {
         match &self.ended {
             _ if self.closing => Err(Error::misuse("the subscriber was closed")),
             Some(Some(error)) => Err(error.clone()),
-            Some(None) => Err(Error::closed(
-                "the subscriber has ended, by a full queue or with its runtime",
-            )),
+            Some(None) => Err(Error::closed("the subscriber has ended with its runtime")),
             None => Ok(()),
         }
     }
 
-    /// Whether somebody waits for an answer that may stand behind messages.
+    fn await_answer(&mut self, op: OpId, urgent: bool) -> oneshot::Receiver<Result<()>> {
+        let (answer, answered) = oneshot::channel();
+        self.urgent += usize::from(urgent);
+        self.requests.insert(op, Request { answer, urgent });
+        answered
+    }
+
+    /// Whether somebody who cannot read meanwhile waits for an answer that may stand behind messages.
     fn is_asked(&self) -> bool {
-        !self.requests.is_empty() || self.pinged > 0
+        self.urgent > 0 || self.pinged > 0 || (self.handling && !self.requests.is_empty())
     }
 
     /// Handles events that come of requests rather than of the connection.
@@ -229,7 +257,8 @@ impl State {
                 names,
             } => Some(Item::Gap(Gap::until_now(cause, since, None, names))),
             SubscriptionEvent::Done { op, refused } => {
-                if let Some(answer) = self.requests.remove(&op) {
+                if let Some(Request { answer, urgent }) = self.requests.remove(&op) {
+                    self.urgent -= usize::from(urgent);
                     // Whoever asked may have stopped waiting.
                     let _ = answer.send(outcome(refused));
                 }
@@ -344,7 +373,7 @@ impl SubscriberLink {
                 }
                 Poll::Ready(Ok(read)) => {
                     if !line.receive(&self.shared)? {
-                        return Poll::Ready(Ok(End::Closed));
+                        return Poll::Ready(Ok(End::Over(full())));
                     }
                     if read >= YIELD_AFTER {
                         super::yield_turn(cx);
@@ -521,7 +550,12 @@ impl Link for SubscriberLink {
     }
 
     fn attempt_failed(&mut self, error: &Error) {
-        self.shared.lock().trouble = Some(error.clone());
+        let mut state = self.shared.lock();
+        state.trouble = Some(error.clone());
+        // Who asks whether the server is there has the answer.
+        for answer in state.pings.drain(..) {
+            let _ = answer.send(Err(error.clone()));
+        }
     }
 
     fn ended(&mut self, error: Option<Error>) {
@@ -530,9 +564,10 @@ impl Link for SubscriberLink {
         let why = error
             .clone()
             .unwrap_or_else(|| Error::closed("the subscriber was closed"));
-        for (_, answer) in state.requests.drain() {
-            let _ = answer.send(Err(why.clone()));
+        for (_, request) in state.requests.drain() {
+            let _ = request.answer.send(Err(why.clone()));
         }
+        state.urgent = 0;
         for answer in state.pings.drain(..) {
             let _ = answer.send(Err(why.clone()));
         }

@@ -33,6 +33,8 @@ pub(crate) enum End {
     Closed,
     /// It was lost.
     Lost(Error),
+    /// It cannot go on, and another connection would not help.
+    Over(Error),
 }
 
 /// What a supervised task does with its connections.
@@ -62,6 +64,7 @@ pub(crate) async fn supervise<L: Link>(config: Arc<Config>, mut link: L) {
         let made = Instant::now();
         match poll_fn(|cx| link.poll_run(cx)).await {
             End::Closed => return link.ended(None),
+            End::Over(error) => return link.ended(Some(error)),
             End::Lost(error) => tracing::info!(error = %Chain(&error), "connection lost"),
         }
         // The first attempt is made at once, unless the peer takes connections only to end them.

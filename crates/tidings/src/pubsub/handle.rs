@@ -19,6 +19,10 @@ use crate::error::{Error, Result};
 /// Unlike most futures, what these methods return has done its work when the call returns: the request is made,
 /// and awaiting it waits for the server's answer. So a handler that is not asynchronous can call them too, and
 /// drop what they return.
+///
+/// Await the answer in another task than the one that reads, or in an asynchronous handler: with
+/// [`Overflow::Backpressure`](crate::Overflow::Backpressure) and a full queue it comes when the reader has made room.
+/// (The methods of the `PubSub` itself do not wait for that.)
 #[derive(Clone)]
 pub struct PubSubHandle {
     shared: Arc<Shared>,
@@ -36,6 +40,7 @@ impl PubSubHandle {
             Verb::Subscribe,
             SubscriptionKind::Channel,
             names(channels),
+            false,
         )
     }
 
@@ -46,6 +51,7 @@ impl PubSubHandle {
             Verb::Subscribe,
             SubscriptionKind::Pattern,
             names(patterns),
+            false,
         )
     }
 
@@ -56,6 +62,7 @@ impl PubSubHandle {
             Verb::Subscribe,
             SubscriptionKind::Shard,
             names(channels),
+            false,
         )
     }
 
@@ -66,6 +73,7 @@ impl PubSubHandle {
             Verb::Unsubscribe,
             SubscriptionKind::Channel,
             names(channels),
+            false,
         )
     }
 
@@ -76,6 +84,7 @@ impl PubSubHandle {
             Verb::Unsubscribe,
             SubscriptionKind::Pattern,
             names(patterns),
+            false,
         )
     }
 
@@ -86,13 +95,13 @@ impl PubSubHandle {
             Verb::Unsubscribe,
             SubscriptionKind::Shard,
             names(channels),
+            false,
         )
     }
 
     /// Whether anything is wanted.
     pub fn is_subscribed(&self) -> bool {
-        self.shared
-            .with(|subscriptions| subscriptions.wanted_len() > 0)
+        self.shared.is_subscribed()
     }
 }
 

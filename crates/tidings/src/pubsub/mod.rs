@@ -94,6 +94,8 @@ pub struct PubSub<P = Bytes> {
     handlers: Handlers<P>,
     on_gap: Option<OnGap>,
     ignore_confirmations: bool,
+    /// An asynchronous handler is at work, and the task of the connection knows.
+    handling: bool,
     closed: bool,
     _permit: OwnedSemaphorePermit,
 }
@@ -128,7 +130,7 @@ impl<P: FromPayload> PubSub<P> {
             (SubscriptionKind::Pattern, builder.patterns),
         ] {
             if !names.is_empty() {
-                answers.push(shared.request(Verb::Subscribe, kind, names)?);
+                answers.push(shared.request(Verb::Subscribe, kind, names, true)?);
             }
         }
         let mut link = SubscriberLink::new(Arc::clone(&config), Arc::clone(&shared));
@@ -140,6 +142,7 @@ impl<P: FromPayload> PubSub<P> {
             handlers: Handlers::default(),
             on_gap: None,
             ignore_confirmations: builder.ignore_confirmations,
+            handling: false,
             closed: false,
             _permit: permit,
         };
@@ -505,12 +508,9 @@ impl<P: FromPayload> PubSub<P> {
         self.wanted(SubscriptionKind::Shard)
     }
 
-    /// Whether anything is wanted.
+    /// Whether anything is wanted; `false` once it was closed or has ended.
     pub fn is_subscribed(&self) -> bool {
-        !self.closed
-            && self
-                .shared
-                .with(|subscriptions| subscriptions.wanted_len() > 0)
+        self.shared.is_subscribed()
     }
 
     /// Each name as it is wanted and as the server has confirmed it, and why the two differ if they do.
@@ -605,10 +605,10 @@ impl<P: FromPayload> PubSub<P> {
         names: Vec<Blob>,
     ) -> Result<()> {
         if verb == Verb::Subscribe || self.handlers.ignore_ends() {
-            return request(&self.shared, verb, kind, names).await;
+            return request(&self.shared, verb, kind, names, true).await;
         }
         self.handlers.ending(kind, &names);
-        let outcome = request(&self.shared, verb, kind, names.clone()).await;
+        let outcome = request(&self.shared, verb, kind, names.clone(), true).await;
         if outcome.is_err() {
             self.handlers.not_ending(kind, &names);
         }
@@ -624,7 +624,7 @@ impl<P: FromPayload> PubSub<P> {
         let name = one_name(&name);
         let answer = self
             .shared
-            .request(Verb::Subscribe, kind, vec![name.clone()])?;
+            .request(Verb::Subscribe, kind, vec![name.clone()], true)?;
         let known = self.handlers.set(kind, name.clone(), handler);
         let outcome = Confirming::new(Ok(answer)).await;
         if outcome.is_err() {
@@ -712,10 +712,20 @@ impl<P: FromPayload> PubSub<P> {
         Poll::Pending
     }
 
+    /// The outcome of the asynchronous handler at work; ready at once if there is none.
+    fn poll_handler(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<()>>> {
+        let outcome = self.handlers.poll_running(cx);
+        if outcome.is_pending() != self.handling {
+            self.handling = outcome.is_pending();
+            self.shared.set_handling(self.handling);
+        }
+        outcome
+    }
+
     /// Takes one thing out of the queue. [`Step::Empty`] leaves the waker behind; pending is an asynchronous
     /// handler at work, or that other tasks are to have their turn.
     fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Step<P>> {
-        match std::task::ready!(self.handlers.poll_running(cx)) {
+        match std::task::ready!(self.poll_handler(cx)) {
             None => {}
             Some(Ok(())) => return Poll::Ready(Step::Taken),
             Some(Err(error)) => return Poll::Ready(Step::Error(error)),
@@ -732,12 +742,10 @@ impl<P: FromPayload> PubSub<P> {
                 return match self.handlers.offer(message) {
                     Err(message) => Poll::Ready(Step::Event(Event::Message(message))),
                     Ok(Err(error)) => Poll::Ready(Step::Error(error)),
-                    Ok(Ok(())) => {
-                        Poll::Ready(match std::task::ready!(self.handlers.poll_running(cx)) {
-                            None | Some(Ok(())) => Step::Taken,
-                            Some(Err(error)) => Step::Error(error),
-                        })
-                    }
+                    Ok(Ok(())) => Poll::Ready(match std::task::ready!(self.poll_handler(cx)) {
+                        None | Some(Ok(())) => Step::Taken,
+                        Some(Err(error)) => Step::Error(error),
+                    }),
                 };
             }
             if !coop::has_budget_remaining() && !self.shared.queue.is_empty() {
@@ -839,12 +847,18 @@ fn one_name(name: &impl ToArg) -> Blob {
 }
 
 /// Asks for names at once; the answer is to be awaited.
-fn request(shared: &Shared, verb: Verb, kind: SubscriptionKind, names: Vec<Blob>) -> Confirming {
+fn request(
+    shared: &Shared,
+    verb: Verb,
+    kind: SubscriptionKind,
+    names: Vec<Blob>,
+    urgent: bool,
+) -> Confirming {
     if names.is_empty() {
         let text = format!("{} needs at least one name", verb.name(kind));
         return Confirming::new(Err(Error::misuse(text)));
     }
-    Confirming::new(shared.request(verb, kind, names))
+    Confirming::new(shared.request(verb, kind, names, urgent))
 }
 
 impl<P: FromPayload> Stream for PubSub<P> {

@@ -396,10 +396,7 @@ impl Queue {
             inner.counters.dropped += gap.dropped().unwrap_or_default();
             inner.push_gap(gap);
             if overflow == Overflow::Close {
-                let text = "the subscriber's queue is full, and was told to close then";
-                inner
-                    .items
-                    .push_back(Item::Error(Error::new(ErrorKind::Overflow, text)));
+                inner.items.push_back(Item::Error(full()));
                 inner.ended = true;
             }
         }
@@ -451,6 +448,12 @@ impl Queue {
             inner.insert_gap(place, gap);
         }
     }
+}
+
+/// Why a subscriber that was told to close has ended.
+pub(crate) fn full() -> Error {
+    let text = "the subscriber's queue is full, and was told to close then";
+    Error::new(ErrorKind::Overflow, text)
 }
 
 /// The gap for `count` messages of `batch` that are dropped, from the one at `from` on.
