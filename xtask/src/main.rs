@@ -32,7 +32,9 @@ To work on it:
   servers                have a server installed, and bring newer Redis and Valkey servers into
                          target/servers/ (Debian; unpacked, not installed)
   bench NAME [args]      the benchmark NAME of tidings-bench, in release mode; `bench micro` runs
-                         the benchmarks of the protocol crate; `bench --help` lists the others
+                         the benchmarks of the protocol crate, `bench drain` measures how fast
+                         messages are read beside other clients ([--sizes 16,256,4096,65536,mix]
+                         [--runs N] [--only a,b] [--messages N] [--json FILE])
   help                   this page
 
 Environment:
@@ -47,7 +49,13 @@ fn main() -> ExitCode {
         Some((command, rest)) => (command.as_str(), rest),
         None => ("help", &[][..]),
     };
+    let asks_for_help = rest.iter().any(|word| word == "--help" || word == "-h");
     let done = match command {
+        // Before anything is built for it.
+        _ if asks_for_help => {
+            print!("{HELP}");
+            Ok(())
+        }
         "demo" => programs::demo(rest),
         "bench" => programs::bench(rest),
         "spec" => spec::command(rest),

@@ -84,10 +84,9 @@ impl fmt::Display for HandshakeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Authentication(e) if e.code() == "NOAUTH" => {
-                write!(
-                    f,
-                    "the server asks for a password and none was given: {}",
-                    e.message()
+                f.write_str(
+                    "the server asks for a password and none was given: write redis://:password@host or \
+                     redis://user:password@host",
                 )
             }
             Self::Authentication(e) => {

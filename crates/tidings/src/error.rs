@@ -200,7 +200,16 @@ impl From<tidings_proto::Error> for Error {
             tidings_proto::Error::Server(server) => server.into(),
             tidings_proto::Error::Protocol(protocol) => protocol.into(),
             tidings_proto::Error::Decode(decode) => {
-                Self::new(ErrorKind::Decode, decode.to_string())
+                let text = decode.to_string();
+                // The commonest mistake of all: a key that does not exist.
+                let hint = match text.ends_with("nil") {
+                    true => ": ask for an Option where there may be nothing",
+                    false => "",
+                };
+                Self::new(
+                    ErrorKind::Decode,
+                    format!("the reply is of another type: {text}{hint}"),
+                )
             }
             other => Self::new(ErrorKind::Protocol, other.to_string()),
         }

@@ -249,14 +249,15 @@ impl World {
             Operation::Busy(busy) => self.server.busy = *busy,
             Operation::Bounce(at) => self.server.revoke(&named(SubscriptionKind::Shard, *at)),
             Operation::MoveAway(at) => {
-                let name = named(SubscriptionKind::Shard, *at);
-                self.server.revoke(&name);
-                self.server.moved.insert(name);
+                for name in slot_of(*at) {
+                    self.server.revoke(&name);
+                    self.server.moved.insert(name);
+                }
             }
             Operation::MoveBack(at) => {
-                self.server
-                    .moved
-                    .remove(&named(SubscriptionKind::Shard, *at));
+                for name in slot_of(*at) {
+                    self.server.moved.remove(&name);
+                }
             }
             Operation::Wait(tenths) => self.wait(Duration::from_millis(100) * u32::from(*tenths)),
             Operation::Pause => {
@@ -587,6 +588,13 @@ fn answer(requests: &mut VecDeque<(u32, usize, usize)>, mut replies: &[u8], done
 
 fn content(token: u32, at: usize) -> String {
     format!("{token}:{at}")
+}
+
+/// The shard channels of the slot that a name is in.
+fn slot_of(at: u8) -> impl Iterator<Item = Name> {
+    let slot = server::tag(NAMES[usize::from(at) % NAMES.len()]);
+    let names = (0..NAMES.len() as u8).map(|at| named(SubscriptionKind::Shard, at));
+    names.filter(move |name| server::tag(&name.1) == slot)
 }
 
 fn named(kind: SubscriptionKind, at: u8) -> Name {

@@ -343,7 +343,7 @@ fn matches(pattern: &[u8], channel: &[u8]) -> bool {
 }
 
 /// The part of a name that its slot depends on.
-fn tag(name: &[u8]) -> &[u8] {
+pub(super) fn tag(name: &[u8]) -> &[u8] {
     let whole = || {
         let open = name.iter().position(|byte| *byte == b'{')? + 1;
         let len = name[open..].iter().position(|byte| *byte == b'}')?;

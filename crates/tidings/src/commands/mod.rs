@@ -77,39 +77,34 @@ pub trait Commands: Sized {
 /// Why a command may not run on a shared connection, if it may not.
 pub(crate) fn refused(command: &Command) -> Option<Error> {
     let name = command.name();
-    let is = |names: &[&str]| {
-        names
-            .iter()
-            .any(|one| name.eq_ignore_ascii_case(one.as_bytes()))
-    };
-    let instead = if is(&["SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE"])
-        || is(&["UNSUBSCRIBE", "PUNSUBSCRIBE", "SUNSUBSCRIBE"])
-    {
-        "use Client::pubsub"
-    } else if is(&["SELECT"]) {
-        "one client serves one database: name it in the URL"
-    } else if is(&["AUTH", "HELLO"]) {
-        "user, password and protocol are set in the URL or the Config"
-    } else if is(&["RESET", "QUIT"]) {
-        "it would end what others use; drop the client to close it"
-    } else if is(&["MULTI", "EXEC", "DISCARD", "WATCH", "UNWATCH"]) {
-        "transactions need a connection of their own, and are not there yet"
-    } else if is(&["MONITOR", "SYNC", "PSYNC"]) {
-        "it turns the connection into a stream"
-    } else {
-        let args: Vec<&[u8]> = command.args().take(2).collect();
-        let reply = args
-            .first()
-            .is_some_and(|word| word.eq_ignore_ascii_case(b"REPLY"));
-        if !(is(&["CLIENT"]) && reply) {
-            return None;
-        }
-        "it would leave commands without replies"
-    };
-    let mut name = String::from_utf8_lossy(name).to_uppercase();
-    if name == "CLIENT" {
-        name.push_str(" REPLY");
+    if name.is_empty() || name.iter().any(u8::is_ascii_whitespace) {
+        return Some(Error::misuse(
+            "a command's name is one word, and the others are arguments: cmd(\"CONFIG\").arg(\"GET\")",
+        ));
     }
+    let name = name.to_ascii_uppercase();
+    let has = |word: &[u8]| command.args().any(|arg| arg.eq_ignore_ascii_case(word));
+    let instead = match name.as_slice() {
+        b"SUBSCRIBE" | b"PSUBSCRIBE" | b"SSUBSCRIBE" | b"UNSUBSCRIBE" | b"PUNSUBSCRIBE"
+        | b"SUNSUBSCRIBE" => "use Client::pubsub",
+        b"SELECT" => "one client serves one database: name it in the URL",
+        b"AUTH" | b"HELLO" => "user, password and protocol are set in the URL or the Config",
+        b"RESET" | b"QUIT" => "it would end what others use; drop the client to close it",
+        b"MULTI" | b"EXEC" | b"DISCARD" | b"WATCH" | b"UNWATCH" => {
+            "transactions need a connection of their own, and are not there yet"
+        }
+        b"BLPOP" | b"BRPOP" | b"BRPOPLPUSH" | b"BLMOVE" | b"BLMPOP" | b"BZPOPMIN" | b"BZPOPMAX"
+        | b"BZMPOP" | b"WAIT" | b"WAITAOF" => {
+            "everybody's commands would wait with it; blocking commands are not there yet"
+        }
+        b"XREAD" | b"XREADGROUP" if has(b"BLOCK") => {
+            "with BLOCK everybody's commands would wait; blocking commands are not there yet"
+        }
+        b"MONITOR" | b"SYNC" | b"PSYNC" => "it turns the connection into a stream",
+        b"CLIENT" if has(b"REPLY") => "with REPLY it would leave commands without replies",
+        _ => return None,
+    };
+    let name = String::from_utf8_lossy(&name);
     Some(Error::misuse(format!(
         "{name} cannot run on a connection that is shared: {instead}"
     )))
@@ -125,6 +120,15 @@ mod tests {
             cmd("subscribe").arg("a"),
             cmd("SELECT").arg(1),
             cmd("MULTI"),
+            cmd("BLPOP").arg("list").arg(0),
+            cmd("XREAD")
+                .arg("block")
+                .arg(0)
+                .arg("STREAMS")
+                .arg("s")
+                .arg("$"),
+            cmd("CONFIG GET").arg("save"),
+            cmd(""),
         ] {
             assert!(refused(&command).unwrap().is_misuse(), "{command}");
         }
@@ -132,6 +136,7 @@ mod tests {
         for command in [
             cmd("CLIENT").arg("LIST"),
             cmd("GET").arg("a"),
+            cmd("XREAD").arg("STREAMS").arg("s").arg(0),
             cmd("PUBSUB").arg("NUMPAT"),
         ] {
             assert!(refused(&command).is_none(), "{command}");

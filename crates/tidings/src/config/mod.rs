@@ -197,8 +197,7 @@ impl Config {
     /// How long a command may wait for its reply; `None` is for ever. 30 s unless set.
     ///
     /// A dead server is found sooner, by its missing answer to a PING (10 s by default). This bound is for one
-    /// that lives and does not answer a command, and a command that blocks by itself (`BLPOP`, `XREAD BLOCK`) is
-    /// under it too.
+    /// that lives and does not answer a command.
     #[must_use]
     pub fn response_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.response_timeout = timeout.into().map(bounded);

@@ -74,7 +74,8 @@ const COPIED_PAYLOAD: usize = 256;
 ///     match event? {
 ///         Event::Message(message) => println!("{}: {}", message.channel_str(), message.text()),
 ///         Event::Gap(gap) => println!("messages may be missing: {:?}", gap.cause()),
-///         confirmation => println!("{}", confirmation.kind()),
+///         Event::Confirmation(confirmation) => println!("{}", confirmation.kind()),
+///         _ => {}
 ///     }
 /// }
 /// # Ok(())

@@ -24,6 +24,23 @@ impl fmt::Display for PayloadError {
 
 impl std::error::Error for PayloadError {}
 
+macro_rules! from_errors {
+    ($($error:ty),* $(,)?) => {$(
+        impl From<$error> for PayloadError {
+            fn from(error: $error) -> Self {
+                Self::new(error.to_string())
+            }
+        }
+    )*};
+}
+
+from_errors! {
+    std::str::Utf8Error,
+    std::string::FromUtf8Error,
+    std::num::ParseIntError,
+    std::num::ParseFloatError,
+}
+
 /// A type that a published payload can be decoded into, for [`PubSubBuilder::payload`].
 ///
 /// [`PubSubBuilder::payload`]: crate::PubSubBuilder::payload

@@ -296,9 +296,9 @@ impl Queue {
                 Item::Batch(batch) => self.push_batch(&mut inner, batch),
                 Item::Gap(gap) => inner.push_gap(gap),
                 // What a drop policy may drop silently: the state is not lost, only the news of it.
-                // The end of a subscription is the end of its handler as well, and is always told.
-                Item::Confirmation(begun) if begun.ended().is_none() && self.is_crowded(&inner) => {
-                }
+                // News of a state that can be asked for.
+                Item::Confirmation(_) if self.is_crowded(&inner) => {}
+                // The end of a subscription is the end of its handler as well.
                 Item::Confirmation(begun) if begun.ended().is_none() && self.bounds.unseen => {
                     match inner.items.back_mut() {
                         Some(Item::Unseen(count)) => *count += 1,

@@ -193,7 +193,7 @@ impl Subscriptions {
     pub(super) fn ended(&mut self, kind: SubscriptionKind, name: Blob, count: Option<i64>) {
         let table = self.table_mut(kind);
         table.confirm(&name, false);
-        if let Some(entry) = table.answered(&name) {
+        if let Some(entry) = table.end_answered(&name) {
             entry.established = false;
             entry.set_refused(None);
             entry.set_missed(None);
@@ -219,7 +219,7 @@ impl Subscriptions {
             return self.ended(kind, name, None);
         }
         let last = table
-            .answered(&name)
+            .end_answered(&name)
             .is_some_and(|entry| entry.pending == 0);
         if last {
             table.want(&name, true);
@@ -288,6 +288,10 @@ impl Subscriptions {
             return;
         }
         if let Some(entry) = self.table_mut(kind).entries.get_mut(name) {
+            if entry.ending > 0 {
+                // It was to end, and what was asked for behind that decides what is to be.
+                return;
+            }
             entry.set_missed(entry.missed().or(Some((now, GapCause::SlotMoved))));
         }
         let name = Blob::copy_from(name);
@@ -319,7 +323,10 @@ fn is_ended(error: &ServerError) -> bool {
 /// Whether PING is never refused so: in a cluster the server may have confirmed in its own words what it then
 /// refuses to be asked.
 fn is_never_of_ping(error: &ServerError) -> bool {
-    is_ended(error)
+    // The server names the command that a user may not run.
+    let of_another = error.code() == "NOPERM" && !error.message().contains("'ping'");
+    of_another
+        || is_ended(error)
         || matches!(
             error.code(),
             "CLUSTERDOWN" | "ASK" | "TRYAGAIN" | "CROSSSLOT"

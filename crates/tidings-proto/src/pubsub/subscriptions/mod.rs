@@ -224,6 +224,7 @@ impl Subscriptions {
             table.confirmed = 0;
             for entry in table.entries.values_mut() {
                 entry.pending = 0;
+                entry.ending = 0;
                 if std::mem::take(&mut entry.confirmed) {
                     // What was not told yet is told with what is missed from now on.
                     entry.set_missed(entry.missed().or(Some((last_heard, cause))));
@@ -346,6 +347,8 @@ impl Subscriptions {
         for name in &names {
             let entry = self.entry(kind, name);
             entry.pending = entry.pending.saturating_add(1);
+            let ends = u32::from(verb == Verb::Unsubscribe);
+            entry.ending = entry.ending.saturating_add(ends);
         }
         self.queued
             .extend(Burst::cut(verb, kind, names, origin, self.newest_op));

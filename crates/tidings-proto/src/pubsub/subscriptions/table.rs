@@ -63,6 +63,13 @@ impl Table {
         Some(entry)
     }
 
+    /// A command that was to end it has been answered.
+    pub(super) fn end_answered(&mut self, name: &[u8]) -> Option<&mut Entry> {
+        let entry = self.answered(name)?;
+        entry.ending = entry.ending.saturating_sub(1);
+        Some(entry)
+    }
+
     /// Forgets a name that is neither wanted nor under way.
     pub(super) fn tidy(&mut self, name: &[u8]) {
         let over = |entry: &Entry| !entry.wanted && !entry.confirmed && entry.pending == 0;
@@ -89,6 +96,8 @@ pub(super) struct Entry {
     pub(super) confirmed: bool,
     /// Names in commands under way. The last of them that is not refused decides what is wanted.
     pub(super) pending: u32,
+    /// How many of these end it.
+    pub(super) ending: u32,
     /// The newest request to end it: what was asked for before is not to be sent after it.
     pub(super) ended_by: u64,
     /// It was confirmed and has not ended since: a refusal does not make it unwanted any more.
