@@ -9,19 +9,16 @@
 //! the next one; those that may have run are answered with an error that says so.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::future::Future;
 use std::ops::Range;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use bytes::Bytes;
 use tidings_proto::{Blob, Connection, Event, Subscriptions};
-use tokio::time::Sleep;
 
-use super::Wire;
 use super::supervise::{self, Connected, End, Link};
+use super::{Alarm, Wire};
 use crate::config::Config;
 use crate::error::{Error, Result};
 
@@ -220,7 +217,7 @@ pub(crate) struct CommandLink {
     line: Option<Line>,
     /// Why the last attempt to connect failed, while there is no connection.
     trouble: Option<Error>,
-    timer: Pin<Box<Sleep>>,
+    alarm: Alarm,
 }
 
 struct Line {
@@ -235,13 +232,12 @@ struct Line {
 
 impl CommandLink {
     pub(crate) fn new(config: Arc<Config>, mailbox: Arc<Mailbox>) -> Self {
-        let timer = Box::pin(tokio::time::sleep(std::time::Duration::ZERO));
         Self {
             config,
             mailbox,
             line: None,
             trouble: None,
-            timer,
+            alarm: Alarm::new(),
         }
     }
 
@@ -330,15 +326,6 @@ impl CommandLink {
         next
     }
 
-    /// Sets the timer and polls it; ready if it has fired.
-    fn poll_timer(&mut self, due: Option<Instant>, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(due) = due else { return Poll::Pending };
-        if self.timer.deadline().into_std() > due || self.timer.is_elapsed() {
-            self.timer.as_mut().reset(due.into());
-        }
-        self.timer.as_mut().poll(cx)
-    }
-
     fn poll_line(&mut self, cx: &mut Context<'_>) -> Poll<Result<End, Error>> {
         loop {
             let Some(line) = &mut self.line else {
@@ -396,7 +383,7 @@ impl CommandLink {
                         continue;
                     }
                     let due = self.expire(now).into_iter().chain(liveness).min();
-                    if self.poll_timer(due, cx).is_pending() {
+                    if self.alarm.poll(due, cx).is_pending() {
                         return Poll::Pending;
                     }
                 }
@@ -500,7 +487,7 @@ impl Link for CommandLink {
             }
             state.wake_task_here(cx);
             drop(state);
-            if self.poll_timer(due, cx).is_pending() {
+            if self.alarm.poll(due, cx).is_pending() {
                 return Poll::Pending;
             }
         }

@@ -10,10 +10,32 @@ pub(crate) mod supervise;
 mod wire;
 
 use std::future::Future;
-use std::pin::pin;
-use std::task::Context;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use tokio::time::Sleep;
 
 pub(crate) use wire::Wire;
+
+/// The timer of a task.
+struct Alarm(Pin<Box<Sleep>>);
+
+impl Alarm {
+    fn new() -> Self {
+        Self(Box::pin(tokio::time::sleep(Duration::ZERO)))
+    }
+
+    /// Pending until `due`; it may also be ready before, and is to be asked again then. It is moved when it has
+    /// fired too early, not each time that something arrives. Without a time it is pending.
+    fn poll(&mut self, due: Option<Instant>, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(due) = due else { return Poll::Pending };
+        if self.0.deadline().into_std() > due || self.0.is_elapsed() {
+            self.0.as_mut().reset(due.into());
+        }
+        self.0.as_mut().poll(cx)
+    }
+}
 
 /// Wakes this task again once those that it has woken have had their turn.
 ///

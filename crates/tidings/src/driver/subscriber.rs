@@ -1,8 +1,6 @@
 //! The task that serves one subscriber's connection: subscriptions out, messages into its queue.
 
 use std::collections::{HashMap, VecDeque};
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
@@ -11,10 +9,9 @@ use bytes::Bytes;
 use tidings_proto::pubsub::{GapCause, OpId, SubscriptionEvent, SubscriptionKind, Verb};
 use tidings_proto::{Blob, Connection, Event, ServerError, Subscriptions};
 use tokio::sync::oneshot;
-use tokio::time::Sleep;
 
-use super::Wire;
 use super::supervise::{self, Connected, End, Link};
+use super::{Alarm, Wire};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::pubsub::event::{Confirmation, Gap};
@@ -294,7 +291,7 @@ pub(crate) struct SubscriberLink {
     shared: Arc<Shared>,
     line: Option<Line>,
     connected_before: bool,
-    timer: Pin<Box<Sleep>>,
+    alarm: Alarm,
 }
 
 /// A connection that is being served.
@@ -309,13 +306,12 @@ struct Line {
 
 impl SubscriberLink {
     pub(crate) fn new(config: Arc<Config>, shared: Arc<Shared>) -> Self {
-        let timer = Box::pin(tokio::time::sleep(std::time::Duration::ZERO));
         Self {
             config,
             shared,
             line: None,
             connected_before: false,
-            timer,
+            alarm: Alarm::new(),
         }
     }
 
@@ -398,11 +394,7 @@ impl SubscriberLink {
                         }
                         continue;
                     }
-                    // The timer is moved when it fires too early, not at each read.
-                    if self.timer.deadline().into_std() > due || self.timer.is_elapsed() {
-                        self.timer.as_mut().reset(due.into());
-                    }
-                    if self.timer.as_mut().poll(cx).is_pending() {
+                    if self.alarm.poll(Some(due), cx).is_pending() {
                         return Poll::Pending;
                     }
                 }
