@@ -481,12 +481,12 @@ impl<P: FromPayload> PubSub<P> {
         }
     }
 
-    /// Waits until the server has answered a PING that is sent now, or as soon as there is a connection: bound it
-    /// with `tokio::time::timeout` to ask whether there is one. It never shows up as an event.
+    /// Waits until the server has answered a PING that is sent now; while a connection is being made, on that one.
+    /// It never shows up as an event.
     ///
     /// # Errors
     ///
-    /// The connection was lost before the answer came.
+    /// The connection was lost before the answer came, or an attempt to make one failed.
     pub async fn ping(&mut self) -> Result<()> {
         self.check_open()?;
         Confirming::new(self.shared.ping()).await
