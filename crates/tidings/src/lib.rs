@@ -47,7 +47,7 @@ mod pubsub;
 
 pub use bytes::Bytes;
 pub use client::{Client, Run};
-pub use commands::Commands;
+pub use commands::{Commands, options};
 #[cfg(feature = "tls")]
 pub use config::TlsConfig;
 pub use config::{Config, IntoConfig, ProtocolVersion};

@@ -3,12 +3,15 @@
 //! Each group is a table in a file of its own. A table is a macro that hands its rows to another macro, which makes
 //! of each row what its face needs.
 
+pub(crate) mod args;
 mod connection;
-mod counters;
 mod keys;
 mod pubsub;
 mod sets;
 mod strings;
+
+#[cfg(test)]
+mod samples;
 
 use tidings_proto::{Command, FromReply, ToArg, ToArgs, cmd};
 
@@ -17,7 +20,7 @@ use crate::error::Error;
 /// Makes a trait method of each row of a table.
 ///
 /// A row is a signature, `->` what comes back, and the words of the command. `[T]` behind the name: the caller names
-/// the type of the reply. `<S>`: one name or many.
+/// the type of the reply. `<S>`: one name or many. A word may be an expression in brackets, `(Counted(keys))`.
 macro_rules! trait_methods {
     ($(
         $(#[$meta:meta])*
@@ -29,6 +32,22 @@ macro_rules! trait_methods {
             self.run(cmd($first)$(.arg($word))*)
         }
     )*};
+}
+
+/// Hands every table to a macro.
+macro_rules! each_table {
+    ($emit:ident) => {
+        connection::table!($emit);
+        keys::table!($emit);
+        strings::table!($emit);
+        sets::table!($emit);
+        pubsub::table!($emit);
+    };
+}
+
+/// The options of commands, for the methods whose names end in `_with` and others that take them.
+pub mod options {
+    pub use super::args::Options;
 }
 
 /// The commands of a client.
@@ -66,12 +85,7 @@ pub trait Commands: Sized {
     /// give it a client of its own.
     fn run<T: FromReply>(self, command: Command) -> Self::Output<T>;
 
-    connection::table!(trait_methods);
-    keys::table!(trait_methods);
-    strings::table!(trait_methods);
-    counters::table!(trait_methods);
-    sets::table!(trait_methods);
-    pubsub::table!(trait_methods);
+    each_table!(trait_methods);
 }
 
 /// Why a command may not run on a shared connection, if it may not.

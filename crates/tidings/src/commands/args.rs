@@ -1,0 +1,183 @@
+//! What arguments of commands are made of, beside text, bytes and numbers.
+
+use std::time::Duration;
+
+use tidings_proto::{ArgWriter, Blob, ToArg, ToArgs};
+
+/// The shape of options. See [`ToArgs`].
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Options;
+
+/// The shape of arguments with their number in front. See [`ToArgs`].
+#[derive(Debug)]
+#[non_exhaustive]
+pub(crate) struct CountedShape<S>(S);
+
+/// Arguments with their number in front, as `numkeys key [key …]`.
+pub(crate) struct Counted<I>(pub(crate) I);
+
+impl<S, I: ToArgs<S>> ToArgs<CountedShape<S>> for Counted<I> {
+    fn write_all(self, writer: &mut ArgWriter<'_>) {
+        let args = self.0.collect_args();
+        args.len().write_to(writer);
+        args.iter().for_each(|arg| arg.write_to(writer));
+    }
+}
+
+/// A time in seconds with decimals, rounded up to what the server knows: a millisecond.
+pub(crate) struct Seconds(pub(crate) Duration);
+
+impl ToArg for Seconds {
+    fn write_to(&self, writer: &mut ArgWriter<'_>) {
+        let milliseconds = milliseconds(self.0);
+        if milliseconds.is_multiple_of(1000) {
+            (milliseconds / 1000).write_to(writer);
+        } else {
+            (milliseconds as f64 / 1000.0).write_to(writer);
+        }
+    }
+}
+
+/// A time in whole milliseconds, rounded up.
+pub(crate) struct Milliseconds(pub(crate) Duration);
+
+impl ToArg for Milliseconds {
+    fn write_to(&self, writer: &mut ArgWriter<'_>) {
+        milliseconds(self.0).write_to(writer);
+    }
+}
+
+/// Zero means for ever, so that nothing else may become zero. Ten years are as good as for ever, and no server
+/// takes much more.
+fn milliseconds(time: Duration) -> u64 {
+    const LONGEST: u64 = 10 * 365 * 24 * 60 * 60 * 1000;
+    let milliseconds = time.as_nanos().div_ceil(1_000_000);
+    u64::try_from(milliseconds).map_or(LONGEST, |ms| ms.min(LONGEST))
+}
+
+/// One of the options of a command: nothing, or words that stand together.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Words(Vec<Blob>);
+
+impl Words {
+    /// In the place of what was chosen before.
+    pub(crate) fn begin(&mut self) -> &mut Self {
+        self.0.clear();
+        self
+    }
+
+    /// Adds words.
+    pub(crate) fn arg<S>(&mut self, args: impl ToArgs<S>) -> &mut Self {
+        self.0.extend(args.collect_args());
+        self
+    }
+
+    pub(crate) fn write_to(&self, writer: &mut ArgWriter<'_>) {
+        self.0.iter().for_each(|word| word.write_to(writer));
+    }
+}
+
+/// Makes the builder of a command's options.
+///
+/// The options of a command are slots, written in the order in which they are declared. The methods of a slot
+/// exclude one another, and so do two calls of one: the last one counts. With `+=` calls add up.
+macro_rules! options {
+    ($(
+        $(#[$meta:meta])*
+        pub struct $name:ident {
+            $($slot:ident {
+                $(
+                    $(#[$method_meta:meta])*
+                    fn $method:ident $(<$($shape:ident),+>)? ($($arg:ident: $type:ty),*) $op:tt [$($word:tt)*];
+                )*
+            })*
+        }
+    )*) => {$(
+        $(#[$meta])*
+        #[derive(Clone, Debug, Default, PartialEq, Eq)]
+        #[must_use = "options do nothing until a command takes them"]
+        pub struct $name {
+            $($slot: $crate::commands::args::Words,)*
+        }
+
+        impl $name {
+            /// Nothing chosen yet.
+            pub fn new() -> Self {
+                Self::default()
+            }
+
+            $($(
+                $(#[$method_meta])*
+                pub fn $method $(<$($shape),+>)? (mut self $(, $arg: $type)*) -> Self {
+                    options!(@first self.$slot $op)$(.arg($word))*;
+                    self
+                }
+            )*)*
+        }
+
+        impl tidings_proto::ToArgs<$crate::commands::args::Options> for $name {
+            fn write_all(self, writer: &mut tidings_proto::ArgWriter<'_>) {
+                (&self).write_all(writer);
+            }
+        }
+
+        impl tidings_proto::ToArgs<$crate::commands::args::Options> for &$name {
+            fn write_all(self, writer: &mut tidings_proto::ArgWriter<'_>) {
+                let _ = &writer;
+                $(self.$slot.write_to(writer);)*
+            }
+        }
+    )*};
+    (@first $self:ident.$slot:ident =) => { $self.$slot.begin() };
+    (@first $self:ident.$slot:ident +=) => { $self.$slot };
+}
+
+pub(crate) use options;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tidings_proto::cmd;
+
+    options! {
+        /// A test's.
+        pub struct Sample {
+            first {
+                /// One.
+                fn one() = ["ONE"];
+                /// Two.
+                fn two(n: i64) = ["TWO" n];
+            }
+            many {
+                /// Get.
+                fn get(pattern: impl ToArg) += ["GET" pattern];
+            }
+        }
+    }
+
+    #[test]
+    fn the_last_option_of_a_slot_counts_and_those_that_add_up_do() {
+        let options = Sample::new().get("b").one().two(2).get("c");
+        assert_eq!(cmd("X").arg(&options).to_string(), "X TWO 2 GET b GET c");
+        assert_eq!(cmd("X").arg(Sample::new()).to_string(), "X");
+    }
+
+    #[test]
+    fn a_time_never_becomes_zero_unless_it_is() {
+        let seconds = |time| cmd("X").arg(Seconds(time)).to_string();
+        assert_eq!(seconds(Duration::ZERO), "X 0");
+        assert_eq!(seconds(Duration::from_nanos(1)), "X 0.001");
+        assert_eq!(seconds(Duration::from_millis(1500)), "X 1.5");
+        assert_eq!(seconds(Duration::from_secs(3)), "X 3");
+        assert_eq!(seconds(Duration::MAX), "X 315360000");
+        let milliseconds = cmd("X").arg(Milliseconds(Duration::from_micros(1)));
+        assert_eq!(milliseconds.to_string(), "X 1");
+    }
+
+    #[test]
+    fn counted_arguments_have_their_number_in_front() {
+        assert_eq!(cmd("X").arg(Counted(["a", "b"])).to_string(), "X 2 a b");
+        assert_eq!(cmd("X").arg(Counted(None::<&str>)).to_string(), "X 0");
+    }
+}
