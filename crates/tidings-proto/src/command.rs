@@ -1,8 +1,11 @@
 //! A command is its wire bytes.
 
 mod display;
+mod view;
 
-use std::{fmt, iter::FusedIterator};
+use std::fmt;
+
+pub use view::{Args, CommandRef};
 
 use crate::{convert::ToArgs, resp::encode::Header};
 
@@ -45,16 +48,20 @@ impl Command {
         self
     }
 
+    /// The same command, borrowed.
+    #[inline]
+    pub fn view(&self) -> CommandRef<'_> {
+        CommandRef::new(&self.buffer, self.header.words())
+    }
+
     /// The command's name, as it was given.
     pub fn name(&self) -> &[u8] {
-        self.words().next().unwrap_or_default()
+        self.view().name()
     }
 
     /// The arguments after the name.
     pub fn args(&self) -> Args<'_> {
-        let mut words = self.words();
-        words.next();
-        words
+        self.view().args()
     }
 
     /// How many arguments there are, the name not counted.
@@ -78,23 +85,11 @@ impl Command {
     pub fn into_bytes(self) -> Vec<u8> {
         self.buffer
     }
-
-    fn words(&self) -> Args<'_> {
-        let body = self
-            .buffer
-            .iter()
-            .position(|byte| *byte == b'\n')
-            .map_or(0, |lf| lf + 1);
-        Args {
-            rest: self.buffer.get(body..).unwrap_or_default(),
-            remaining: self.header.words(),
-        }
-    }
 }
 
 impl fmt::Display for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        display::show(self, f)
+        fmt::Display::fmt(&self.view(), f)
     }
 }
 
@@ -103,52 +98,6 @@ impl fmt::Debug for Command {
         write!(f, "Command({self})")
     }
 }
-
-/// The arguments of a [`Command`].
-#[derive(Clone, Debug)]
-pub struct Args<'c> {
-    /// Bulk strings that this crate wrote itself.
-    rest: &'c [u8],
-    remaining: usize,
-}
-
-impl<'c> Args<'c> {
-    fn read(&mut self) -> Option<&'c [u8]> {
-        let (mut length, mut start) = (0_usize, 1_usize);
-        for byte in self
-            .rest
-            .get(1..)?
-            .iter()
-            .take_while(|byte| byte.is_ascii_digit())
-        {
-            length = length
-                .checked_mul(10)?
-                .checked_add(usize::from(byte.wrapping_sub(b'0')))?;
-            start = start.checked_add(1)?;
-        }
-        let start = start.checked_add(2)?;
-        let end = start.checked_add(length)?;
-        let word = self.rest.get(start..end)?;
-        self.rest = self.rest.get(end.checked_add(2)?..)?;
-        Some(word)
-    }
-}
-
-impl<'c> Iterator for Args<'c> {
-    type Item = &'c [u8];
-
-    fn next(&mut self) -> Option<&'c [u8]> {
-        self.remaining = self.remaining.checked_sub(1)?;
-        self.read()
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.remaining, Some(self.remaining))
-    }
-}
-
-impl ExactSizeIterator for Args<'_> {}
-impl FusedIterator for Args<'_> {}
 
 #[cfg(test)]
 mod tests {

@@ -54,7 +54,7 @@ pub mod fuzzing {
     pub use crate::resp::fuzzing::decode;
 }
 
-pub use command::{Args, Command, cmd};
+pub use command::{Args, Command, CommandRef, cmd};
 pub use convert::{ArgWriter, FromReply, Many, One, PairRefs, Pairs, ToArg, ToArgs};
 pub use error::{DecodeError, Error, ProtocolError, ServerError};
 pub use limits::Limits;

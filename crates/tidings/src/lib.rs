@@ -60,8 +60,8 @@ pub use pubsub::{
 pub use rustls;
 pub use tidings_proto::pubsub::{Subscription, SubscriptionKind, SubscriptionState};
 pub use tidings_proto::{
-    ArgWriter, Blob, Command, DecodeError, Error as ReplyError, FromReply, Limits, Reply,
-    ServerError, ToArg, ToArgs, Value, cmd,
+    ArgWriter, Blob, Command, CommandRef, DecodeError, Error as ReplyError, FromReply, Limits,
+    Reply, ServerError, ToArg, ToArgs, Value, cmd,
 };
 
 #[cfg(doctest)]

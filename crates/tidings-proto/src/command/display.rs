@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write};
 
-use super::Command;
+use super::CommandRef;
 use crate::excerpt::{Clipped, EXCERPT_CHARS, write_word};
 
 /// What stands in the place of a secret.
@@ -22,7 +22,7 @@ const SECRET_SETTINGS: [&[u8]; 7] = [
 /// What an ACL rule begins with that names a password, or its hash, to add or to remove.
 const PASSWORD_RULES: [u8; 4] = [b'>', b'<', b'#', b'!'];
 
-pub(super) fn show(command: &Command, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+pub(super) fn show(command: CommandRef<'_>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let mut out = Clipped::new(f, EXCERPT_CHARS);
     write_word(&mut out, command.name())?;
     let mut secrets = Secrets::of(command);
@@ -62,7 +62,7 @@ enum Rule {
 }
 
 impl Secrets {
-    fn of(command: &Command) -> Self {
+    fn of(command: CommandRef<'_>) -> Self {
         let name = command.name();
         let mut args = command.args();
         let subcommand = args.next().unwrap_or_default();
