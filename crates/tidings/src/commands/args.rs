@@ -25,6 +25,18 @@ impl<S, I: ToArgs<S>> ToArgs<CountedShape<S>> for Counted<I> {
     }
 }
 
+/// Pairs of arguments with the number of pairs in front, as `numfields field value [field value …]`.
+pub(crate) struct CountedPairs<I>(pub(crate) I);
+
+impl<S, I: ToArgs<S>> ToArgs<CountedShape<S>> for CountedPairs<I> {
+    fn write_all(self, writer: &mut ArgWriter<'_>) {
+        let args = self.0.collect_args();
+        // Half a pair counts too, so that the server says what is wrong.
+        args.len().div_ceil(2).write_to(writer);
+        args.iter().for_each(|arg| arg.write_to(writer));
+    }
+}
+
 /// A time in seconds with decimals, rounded up to what the server knows: a millisecond.
 pub(crate) struct Seconds(pub(crate) Duration);
 
@@ -61,6 +73,10 @@ fn milliseconds(time: Duration) -> u64 {
 pub(crate) struct Words(Vec<Blob>);
 
 impl Words {
+    pub(crate) fn of<S>(args: impl ToArgs<S>) -> Self {
+        Self(args.collect_args())
+    }
+
     /// In the place of what was chosen before.
     pub(crate) fn begin(&mut self) -> &mut Self {
         self.0.clear();
@@ -179,5 +195,16 @@ mod tests {
     fn counted_arguments_have_their_number_in_front() {
         assert_eq!(cmd("X").arg(Counted(["a", "b"])).to_string(), "X 2 a b");
         assert_eq!(cmd("X").arg(Counted(None::<&str>)).to_string(), "X 0");
+    }
+
+    #[test]
+    fn counted_pairs_have_the_number_of_pairs_in_front() {
+        let pairs = |args: &[&str]| cmd("X").arg(CountedPairs(args)).to_string();
+        assert_eq!(pairs(&["a", "1", "b", "2"]), "X 2 a 1 b 2");
+        assert_eq!(pairs(&["a", "1", "b"]), "X 2 a 1 b");
+        assert_eq!(
+            cmd("X").arg(CountedPairs([("a", 1)])).to_string(),
+            "X 1 a 1"
+        );
     }
 }

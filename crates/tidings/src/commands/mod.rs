@@ -5,16 +5,25 @@
 
 pub(crate) mod args;
 mod connection;
+mod hashes;
 mod keys;
+mod lists;
 mod pubsub;
 mod sets;
+mod sorted_set_operations;
+mod sorted_set_ranges;
+mod sorted_sets;
 mod strings;
 
 #[cfg(test)]
 mod samples;
 
+use std::time::Duration;
+
 use tidings_proto::{Command, FromReply, ToArg, ToArgs, cmd};
 
+use self::args::{Counted, CountedPairs, Seconds};
+use self::options::*;
 use crate::error::Error;
 
 /// Makes a trait method of each row of a table.
@@ -40,7 +49,12 @@ macro_rules! each_table {
         connection::table!($emit);
         keys::table!($emit);
         strings::table!($emit);
+        hashes::table!($emit);
+        lists::table!($emit);
         sets::table!($emit);
+        sorted_sets::table!($emit);
+        sorted_set_ranges::table!($emit);
+        sorted_set_operations::table!($emit);
         pubsub::table!($emit);
     };
 }
@@ -48,6 +62,12 @@ macro_rules! each_table {
 /// The options of commands, for the methods whose names end in `_with` and others that take them.
 pub mod options {
     pub use super::args::Options;
+    pub use super::hashes::{HexpireOptions, HgetexOptions, HscanOptions, HsetexOptions};
+    pub use super::lists::{LposOptions, Place, Side};
+    pub use super::sets::SscanOptions;
+    pub use super::sorted_set_operations::{ZunionOptions, ZunionstoreOptions};
+    pub use super::sorted_set_ranges::{Zrange, ZrangebylexOptions, ZrangebyscoreOptions};
+    pub use super::sorted_sets::{MinMax, ZaddOptions, ZscanOptions};
 }
 
 /// The commands of a client.

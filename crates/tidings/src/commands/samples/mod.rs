@@ -3,9 +3,14 @@
 //! What the other tests about all commands start from: which commands have a method, and where their keys are.
 
 mod connection;
+mod hashes;
 mod keys;
+mod lists;
 mod pubsub;
 mod sets;
+mod sorted_set_operations;
+mod sorted_set_ranges;
+mod sorted_sets;
 mod strings;
 
 use tidings_proto::{Command, FromReply};
@@ -86,7 +91,10 @@ fn groups() -> Vec<(&'static [Method], Vec<Sample>)> {
     macro_rules! group {
         ($($group:ident)*) => { vec![$((super::$group::table!(method_list), $group::samples())),*] };
     }
-    group!(connection keys strings sets pubsub)
+    group!(
+        connection keys strings hashes lists sets
+        sorted_sets sorted_set_ranges sorted_set_operations pubsub
+    )
 }
 
 #[test]
