@@ -27,6 +27,7 @@ mod handshake;
 mod keepalive;
 #[cfg(any(test, feature = "fuzzing"))]
 mod model;
+pub mod monitor;
 pub mod pubsub;
 #[cfg(test)]
 mod testing;
@@ -51,6 +52,7 @@ mod resp;
 #[doc(hidden)]
 pub mod fuzzing {
     pub use crate::model::operations;
+    pub use crate::monitor::fuzzing::monitor;
     pub use crate::resp::fuzzing::decode;
 }
 
