@@ -57,7 +57,9 @@ pub mod fuzzing {
 }
 
 pub use command::{Args, Command, CommandRef, cmd};
-pub use convert::{ArgWriter, FromReply, Many, One, PairRefs, Pairs, ToArg, ToArgs};
+pub use convert::{
+    ArgWriter, FromReply, Many, One, PairRefs, Pairs, ToArg, ToArgs, TripleRefs, Triples,
+};
 pub use error::{DecodeError, Error, ProtocolError, ServerError};
 pub use limits::Limits;
 pub use resp::{Bulk, CommandWriter, Decoder, Elements, Reply, Value};

@@ -5,5 +5,5 @@ mod to_args;
 
 pub use self::{
     from_reply::FromReply,
-    to_args::{ArgWriter, Many, One, PairRefs, Pairs, ToArg, ToArgs},
+    to_args::{ArgWriter, Many, One, PairRefs, Pairs, ToArg, ToArgs, TripleRefs, Triples},
 };

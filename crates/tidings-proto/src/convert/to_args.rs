@@ -51,10 +51,10 @@ pub trait ToArg {
 }
 
 /// Values that are one argument or several: any [`ToArg`]; arrays, slices, vectors, options and
-/// iterators of them; maps and other sequences of pairs.
+/// iterators of them; maps and other sequences of pairs, and of triples (`GEOADD`).
 ///
-/// `Shape` is [`One`], [`Many`], [`Pairs`] or [`PairRefs`]. It is always inferred; functions that pass
-/// arguments on take it as a type parameter.
+/// `Shape` is [`One`], [`Many`], [`Pairs`], [`PairRefs`], [`Triples`] or [`TripleRefs`]. It is always inferred;
+/// functions that pass arguments on take it as a type parameter.
 ///
 /// ```
 /// use tidings_proto::{Command, ToArgs, cmd};
@@ -109,6 +109,16 @@ pub struct Pairs;
 #[non_exhaustive]
 pub struct PairRefs;
 
+/// The shape of a sequence of triples of arguments. See [`ToArgs`].
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Triples;
+
+/// The shape of a sequence of references to triples of arguments. See [`ToArgs`].
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct TripleRefs;
+
 impl<T: ToArg> ToArgs<One> for T {
     #[inline]
     fn write_all(self, writer: &mut ArgWriter<'_>) {
@@ -157,6 +167,38 @@ where
         for (key, value) in self {
             key.write_to(writer);
             value.write_to(writer);
+        }
+    }
+}
+
+impl<I, A, B, C> ToArgs<Triples> for I
+where
+    I: IntoIterator<Item = (A, B, C)>,
+    A: ToArg,
+    B: ToArg,
+    C: ToArg,
+{
+    fn write_all(self, writer: &mut ArgWriter<'_>) {
+        for (first, second, third) in self {
+            first.write_to(writer);
+            second.write_to(writer);
+            third.write_to(writer);
+        }
+    }
+}
+
+impl<'a, I, A, B, C> ToArgs<TripleRefs> for I
+where
+    I: IntoIterator<Item = &'a (A, B, C)>,
+    A: ToArg + 'a,
+    B: ToArg + 'a,
+    C: ToArg + 'a,
+{
+    fn write_all(self, writer: &mut ArgWriter<'_>) {
+        for (first, second, third) in self {
+            first.write_to(writer);
+            second.write_to(writer);
+            third.write_to(writer);
         }
     }
 }
@@ -478,6 +520,18 @@ mod tests {
         check(&BTreeMap::from([("a", 1), ("b", 2)]), &["a", "1", "b", "2"]);
         check(["a", "b"].into_iter().zip(1..), &["a", "1", "b", "2"]);
         check(Some(("a", 1)), &["a", "1"]);
+    }
+
+    #[test]
+    fn triples_are_three_arguments_each() {
+        let places = [(1.5, -2.0, "a"), (3.0, 4.0, "b")];
+        let expected = ["1.5", "-2", "a", "3", "4", "b"];
+        check(places, &expected);
+        check(&places, &expected);
+        check(&places[..], &expected);
+        check(places.to_vec(), &expected);
+        check(places.iter(), &expected);
+        check(Some((1, 2, 3)), &["1", "2", "3"]);
     }
 
     #[test]

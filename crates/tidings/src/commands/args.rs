@@ -37,6 +37,24 @@ impl<S, I: ToArgs<S>> ToArgs<CountedShape<S>> for CountedPairs<I> {
     }
 }
 
+/// The shape of [`Streams`]. See [`ToArgs`].
+#[derive(Debug)]
+#[non_exhaustive]
+pub(crate) struct StreamsShape<S>(S);
+
+/// Pairs of a key and an id, as `STREAMS key [key …] id [id …]`.
+pub(crate) struct Streams<I>(pub(crate) I);
+
+impl<S, I: ToArgs<S>> ToArgs<StreamsShape<S>> for Streams<I> {
+    fn write_all(self, writer: &mut ArgWriter<'_>) {
+        let pairs = self.0.collect_args();
+        let keys = pairs.iter().step_by(2);
+        let ids = pairs.iter().skip(1).step_by(2);
+        writer.text("STREAMS");
+        keys.chain(ids).for_each(|arg| arg.write_to(writer));
+    }
+}
+
 /// A time in seconds with decimals, rounded up to what the server knows: a millisecond.
 pub(crate) struct Seconds(pub(crate) Duration);
 
@@ -94,6 +112,24 @@ impl Words {
     }
 }
 
+/// Has a struct written as the words in its fields, one after the other.
+macro_rules! written_as {
+    ($name:ident: $($field:tt)*) => {
+        impl tidings_proto::ToArgs<$crate::commands::args::Options> for $name {
+            fn write_all(self, writer: &mut tidings_proto::ArgWriter<'_>) {
+                (&self).write_all(writer);
+            }
+        }
+
+        impl tidings_proto::ToArgs<$crate::commands::args::Options> for &$name {
+            fn write_all(self, writer: &mut tidings_proto::ArgWriter<'_>) {
+                let _ = &writer;
+                $(self.$field.write_to(writer);)*
+            }
+        }
+    };
+}
+
 /// Makes the builder of a command's options.
 ///
 /// The options of a command are slots, written in the order in which they are declared. The methods of a slot
@@ -125,6 +161,7 @@ macro_rules! options {
 
             $($(
                 $(#[$method_meta])*
+                #[allow(unused_parens, reason = "a word of several tokens stands in parentheses")]
                 pub fn $method $(<$($shape),+>)? (mut self $(, $arg: $type)*) -> Self {
                     options!(@first self.$slot $op)$(.arg($word))*;
                     self
@@ -132,24 +169,13 @@ macro_rules! options {
             )*)*
         }
 
-        impl tidings_proto::ToArgs<$crate::commands::args::Options> for $name {
-            fn write_all(self, writer: &mut tidings_proto::ArgWriter<'_>) {
-                (&self).write_all(writer);
-            }
-        }
-
-        impl tidings_proto::ToArgs<$crate::commands::args::Options> for &$name {
-            fn write_all(self, writer: &mut tidings_proto::ArgWriter<'_>) {
-                let _ = &writer;
-                $(self.$slot.write_to(writer);)*
-            }
-        }
+        $crate::commands::args::written_as!($name: $($slot)*);
     )*};
     (@first $self:ident.$slot:ident =) => { $self.$slot.begin() };
     (@first $self:ident.$slot:ident +=) => { $self.$slot };
 }
 
-pub(crate) use options;
+pub(crate) use {options, written_as};
 
 #[cfg(test)]
 mod tests {
@@ -206,5 +232,13 @@ mod tests {
             cmd("X").arg(CountedPairs([("a", 1)])).to_string(),
             "X 1 a 1"
         );
+    }
+
+    #[test]
+    fn all_keys_of_streams_come_before_their_ids() {
+        let streams = cmd("X").arg(Streams([("a", "1-1"), ("b", "$")]));
+        assert_eq!(streams.to_string(), "X STREAMS a b 1-1 $");
+        let one = cmd("X").arg(Streams(Some(("a", 0))));
+        assert_eq!(one.to_string(), "X STREAMS a 0");
     }
 }

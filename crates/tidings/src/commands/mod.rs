@@ -5,6 +5,7 @@
 
 pub(crate) mod args;
 mod connection;
+mod geo;
 mod hashes;
 mod keys;
 mod lists;
@@ -13,6 +14,7 @@ mod sets;
 mod sorted_set_operations;
 mod sorted_set_ranges;
 mod sorted_sets;
+mod streams;
 mod strings;
 
 #[cfg(test)]
@@ -22,7 +24,7 @@ use std::time::Duration;
 
 use tidings_proto::{Command, FromReply, ToArg, ToArgs, cmd};
 
-use self::args::{Counted, CountedPairs, Seconds};
+use self::args::{Counted, CountedPairs, Milliseconds, Seconds, Streams};
 use self::options::*;
 use crate::error::Error;
 
@@ -55,6 +57,8 @@ macro_rules! each_table {
         sorted_sets::table!($emit);
         sorted_set_ranges::table!($emit);
         sorted_set_operations::table!($emit);
+        streams::table!($emit);
+        geo::table!($emit);
         pubsub::table!($emit);
     };
 }
@@ -62,12 +66,20 @@ macro_rules! each_table {
 /// The options of commands, for the methods whose names end in `_with` and others that take them.
 pub mod options {
     pub use super::args::Options;
+    pub use super::geo::{
+        GeoArea, GeoOrigin, GeoUnit, GeoaddOptions, GeoradiusOptions, GeosearchOptions,
+        GeosearchstoreOptions,
+    };
     pub use super::hashes::{HexpireOptions, HgetexOptions, HscanOptions, HsetexOptions};
     pub use super::lists::{LposOptions, Place, Side};
     pub use super::sets::SscanOptions;
     pub use super::sorted_set_operations::{ZunionOptions, ZunionstoreOptions};
     pub use super::sorted_set_ranges::{Zrange, ZrangebylexOptions, ZrangebyscoreOptions};
     pub use super::sorted_sets::{MinMax, ZaddOptions, ZscanOptions};
+    pub use super::streams::{
+        PendingRange, StreamTrim, XaddOptions, XautoclaimOptions, XclaimOptions,
+        XgroupCreateOptions, XgroupSetidOptions, XreadOptions, XreadgroupOptions, XsetidOptions,
+    };
 }
 
 /// The commands of a client.

@@ -92,6 +92,8 @@ tuples! {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::{BTreeMap, HashMap};
+
     use super::super::tests::{decode, decode_error};
 
     #[test]
@@ -138,6 +140,63 @@ mod tests {
         assert_eq!(decode(flat), Ok(vec![(vec![1, 2], 3)]));
         let map = "%1\r\n*2\r\n:1\r\n:2\r\n*2\r\n:3\r\n:4\r\n";
         assert_eq!(decode(map), Ok(vec![(vec![1, 2], vec![3, 4])]));
+    }
+
+    /// What XREAD answers for two streams: pairs in RESP2, a map in RESP3.
+    const STREAMS: [&str; 2] = [
+        "*2\r\n*2\r\n+a\r\n*2\r\n*2\r\n+1-0\r\n*4\r\n+f\r\n+v\r\n+g\r\n+w\r\n*2\r\n+2-0\r\n*-1\r\n\
+         *2\r\n+b\r\n*1\r\n*2\r\n+3-0\r\n*2\r\n+f\r\n+v\r\n",
+        "%2\r\n+a\r\n*2\r\n*2\r\n+1-0\r\n*4\r\n+f\r\n+v\r\n+g\r\n+w\r\n*2\r\n+2-0\r\n_\r\n\
+         +b\r\n*1\r\n*2\r\n+3-0\r\n*2\r\n+f\r\n+v\r\n",
+    ];
+
+    #[test]
+    fn entries_of_streams_are_lists_and_maps_alike() {
+        type Entries<Fields> = Vec<(String, Fields)>;
+        let text = |text: &str| text.to_owned();
+        let (f, g) = ((text("f"), text("v")), (text("g"), text("w")));
+        let lists = [
+            (
+                text("a"),
+                vec![
+                    (text("1-0"), vec![f.clone(), g]),
+                    // An entry that was deleted.
+                    (text("2-0"), vec![]),
+                ],
+            ),
+            (text("b"), vec![(text("3-0"), vec![f])]),
+        ];
+        let map =
+            |fields: &Vec<(String, String)>| -> HashMap<_, _> { fields.iter().cloned().collect() };
+        let maps: HashMap<String, Entries<HashMap<String, String>>> = lists
+            .iter()
+            .map(|(key, entries)| {
+                let entries = entries.iter().map(|(id, fields)| (id.clone(), map(fields)));
+                (key.clone(), entries.collect())
+            })
+            .collect();
+        for wire in STREAMS {
+            assert_eq!(decode(wire), Ok(lists.to_vec()));
+            assert_eq!(decode(wire), Ok(HashMap::from(lists.clone())));
+            assert_eq!(decode(wire), Ok(maps.clone()));
+            let entries: BTreeMap<String, BTreeMap<String, Option<Vec<String>>>> =
+                decode(wire).unwrap();
+            assert_eq!(entries["a"]["2-0"], None);
+            assert_eq!(
+                entries["b"]["3-0"].as_deref(),
+                Some(&[text("f"), text("v")][..])
+            );
+        }
+        for nil in ["*-1\r\n", "_\r\n"] {
+            assert_eq!(
+                decode(nil),
+                Ok(HashMap::<String, Entries<Vec<String>>>::new())
+            );
+            assert_eq!(
+                decode(nil),
+                Ok(Vec::<(String, Entries<Vec<String>>)>::new())
+            );
+        }
     }
 
     #[test]

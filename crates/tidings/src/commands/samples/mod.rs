@@ -3,6 +3,7 @@
 //! What the other tests about all commands start from: which commands have a method, and where their keys are.
 
 mod connection;
+mod geo;
 mod hashes;
 mod keys;
 mod lists;
@@ -11,6 +12,7 @@ mod sets;
 mod sorted_set_operations;
 mod sorted_set_ranges;
 mod sorted_sets;
+mod streams;
 mod strings;
 
 use tidings_proto::{Command, FromReply};
@@ -93,7 +95,8 @@ fn groups() -> Vec<(&'static [Method], Vec<Sample>)> {
     }
     group!(
         connection keys strings hashes lists sets
-        sorted_sets sorted_set_ranges sorted_set_operations pubsub
+        sorted_sets sorted_set_ranges sorted_set_operations streams
+        geo pubsub
     )
 }
 
