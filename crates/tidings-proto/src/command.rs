@@ -1,10 +1,19 @@
 //! A command is its wire bytes.
 
+mod blocking;
+mod change;
 mod display;
+mod keys;
+mod lookup;
+mod streams;
+mod table;
 mod view;
 
 use std::fmt;
 
+pub use blocking::{Blocking, may_block};
+pub use change::ConnectionChange;
+pub use keys::Keys;
 pub use view::{Args, CommandRef};
 
 use crate::{convert::ToArgs, resp::encode::Header};
@@ -62,6 +71,29 @@ impl Command {
     /// The arguments after the name.
     pub fn args(&self) -> Args<'_> {
         self.view().args()
+    }
+
+    /// The keys among the arguments. See [`CommandRef::keys`].
+    pub fn keys(&self) -> Keys<'_> {
+        self.view().keys()
+    }
+
+    /// Whether the server lets it run on a replica. See [`CommandRef::is_read_only`].
+    pub fn is_read_only(&self) -> bool {
+        self.view().is_read_only()
+    }
+
+    /// For how long it keeps its connection waiting, if it does. See [`CommandRef::blocks`].
+    #[inline]
+    pub fn blocks(&self) -> Option<Blocking> {
+        self.view().blocks()
+    }
+
+    /// What it changes for those who share its connection. See
+    /// [`CommandRef::changes_connection`].
+    #[inline]
+    pub fn changes_connection(&self) -> Option<ConnectionChange> {
+        self.view().changes_connection()
     }
 
     /// How many arguments there are, the name not counted.

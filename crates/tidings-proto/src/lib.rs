@@ -56,7 +56,7 @@ pub mod fuzzing {
     pub use crate::resp::fuzzing::decode;
 }
 
-pub use command::{Args, Command, CommandRef, cmd};
+pub use command::{Args, Blocking, Command, CommandRef, ConnectionChange, Keys, cmd, may_block};
 pub use convert::{
     ArgWriter, FromReply, Many, One, PairRefs, Pairs, ToArg, ToArgs, TripleRefs, Triples,
 };

@@ -2,7 +2,11 @@
 
 use std::{fmt, iter::FusedIterator};
 
-use super::display;
+use super::{
+    Blocking, ConnectionChange, Keys, blocking, change, display,
+    keys::{self, Place},
+    lookup,
+};
 
 const CRLF: &[u8; 2] = b"\r\n";
 
@@ -68,6 +72,71 @@ impl<'a> CommandRef<'a> {
         words
     }
 
+    /// The keys among the arguments, in their order.
+    ///
+    /// As the server's `COMMAND GETKEYS` has them, and also what says in which slot of a cluster a
+    /// command belongs without being a key: the channels of `SPUBLISH`, `SSUBSCRIBE` and
+    /// `SUNSUBSCRIBE`, and the cursor of `CLUSTERSCAN`.
+    ///
+    /// Commands that this crate does not know have none, nor have those that the server would
+    /// refuse for a number of keys that cannot be.
+    ///
+    /// ```
+    /// use tidings_proto::cmd;
+    ///
+    /// let command = cmd("ZUNIONSTORE").arg(["sum", "2", "a", "b", "WEIGHTS", "1", "2"]);
+    /// assert!(command.keys().eq([&b"sum"[..], b"a", b"b"]));
+    /// ```
+    pub fn keys(self) -> Keys<'a> {
+        keys::keys(self)
+    }
+
+    /// Whether the server flags it as one that only reads, and so lets it run on a replica.
+    ///
+    /// `false` for commands that have to do with the server and not with its data, such as `PING`,
+    /// and for those that this crate does not know.
+    pub fn is_read_only(self) -> bool {
+        let Some(row) = lookup::find(self.name()) else {
+            return false;
+        };
+        row.reads
+            && match row.keys {
+                Place::After(subcommands) => self.has_subcommand(subcommands),
+                _ => true,
+            }
+    }
+
+    /// For how long it keeps its connection waiting, and all commands behind it; `None` if it does
+    /// not. Within a transaction nothing waits.
+    ///
+    /// A timeout that cannot be read counts as [`Blocking::Forever`].
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tidings_proto::{Blocking, cmd};
+    ///
+    /// let blocks = cmd("BLPOP").arg("list").arg(0.5).blocks();
+    /// assert_eq!(blocks, Some(Blocking::For(Duration::from_millis(500))));
+    /// assert_eq!(cmd("XREAD").arg(["STREAMS", "s", "0"]).blocks(), None);
+    /// ```
+    #[inline]
+    pub fn blocks(self) -> Option<Blocking> {
+        blocking::blocks(self)
+    }
+
+    /// What it changes for the commands that follow on its connection, if it does: why it must not
+    /// run on one that others share.
+    pub fn changes_connection(self) -> Option<ConnectionChange> {
+        change::changes_connection(self)
+    }
+
+    /// Whether its first argument is one of these words, which are in capitals.
+    pub(super) fn has_subcommand(self, subcommands: &[&str]) -> bool {
+        self.args()
+            .next()
+            .is_some_and(|word| subcommands.iter().any(|name| lookup::is(word, name)))
+    }
+
     /// How many arguments there are, the name not counted.
     pub fn len(self) -> usize {
         self.words.saturating_sub(1)
@@ -86,7 +155,7 @@ impl<'a> CommandRef<'a> {
 
     /// Name and arguments.
     #[inline]
-    fn words(self) -> Args<'a> {
+    pub(super) fn words(self) -> Args<'a> {
         Args {
             rest: header(self.bytes, b'*').map_or(&[], |(_, body)| body),
             remaining: self.words,
@@ -112,6 +181,16 @@ pub struct Args<'c> {
     /// Bulk strings, `remaining` of them.
     rest: &'c [u8],
     remaining: usize,
+}
+
+impl Args<'_> {
+    /// What is left without the first `count`.
+    pub(super) fn skip_words(mut self, count: usize) -> Self {
+        for _ in 0..count {
+            self.next();
+        }
+        self
+    }
 }
 
 impl<'c> Iterator for Args<'c> {

@@ -1,0 +1,388 @@
+//! What the crate knows of commands by name: a row for each command of Redis 7.2 to 8.4 and of
+//! Valkey 8 and 9. Where versions differ, the newest counts.
+
+use super::{blocking::Waits, change::ConnectionChange as Change, keys::Place};
+
+/// What is known of one command.
+#[derive(Debug)]
+pub(super) struct Row {
+    /// In capitals.
+    pub(super) name: &'static str,
+    /// Whether it changes nothing, as the servers flag it. Of a command with
+    /// [subcommands](Place::After), those that have a key are meant.
+    pub(super) reads: bool,
+    pub(super) keys: Place,
+    /// Where it says for how long it waits, if it can wait.
+    pub(super) waits: Option<Waits>,
+    /// What it does to its connection.
+    pub(super) change: Option<Change>,
+    /// What its subcommands do to their connection.
+    pub(super) sub_changes: &'static [(&'static str, Change)],
+}
+
+const fn read(name: &'static str, keys: Place) -> Row {
+    Row {
+        reads: true,
+        ..other(name, keys)
+    }
+}
+
+/// One that writes, or that has to do with the server and not with its data.
+const fn other(name: &'static str, keys: Place) -> Row {
+    Row {
+        name,
+        reads: false,
+        keys,
+        waits: None,
+        change: None,
+        sub_changes: &[],
+    }
+}
+
+impl Row {
+    const fn waits(mut self, waits: Waits) -> Self {
+        self.waits = Some(waits);
+        self
+    }
+
+    const fn changes(mut self, change: Change) -> Self {
+        self.change = Some(change);
+        self
+    }
+
+    const fn sub_changes(mut self, changes: &'static [(&'static str, Change)]) -> Self {
+        self.sub_changes = changes;
+        self
+    }
+}
+
+const NONE: Place = Place::None;
+const FIRST: Place = range(1, 1, 1);
+const FIRST_TWO: Place = range(1, 2, 1);
+const SECOND: Place = range(2, 2, 1);
+const ALL: Place = range(1, -1, 1);
+const ALL_BUT_LAST: Place = range(1, -2, 1);
+const FROM_SECOND: Place = range(2, -1, 1);
+const PAIRS: Place = range(1, -1, 2);
+const COUNTED_AFTER_STORE: Place = Place::Counted {
+    store: true,
+    at: 2,
+    step: 1,
+};
+
+const fn range(first: usize, last: isize, step: usize) -> Place {
+    Place::Range { first, last, step }
+}
+
+const fn counted(at: usize) -> Place {
+    Place::Counted {
+        store: false,
+        at,
+        step: 1,
+    }
+}
+
+/// `SETNAME`, `SETINFO` and `NO-EVICT` are nothing that other commands would notice.
+const CLIENT: &[(&str, Change)] = &[
+    ("REPLY", Change::Replies),
+    ("TRACKING", Change::Tracking),
+    ("CACHING", Change::Tracking),
+    ("CAPA", Change::Mode),
+    ("IMPORT-SOURCE", Change::Mode),
+    ("NO-TOUCH", Change::Mode),
+];
+
+pub(super) static ROWS: &[Row] = &[
+    other("ACL", NONE),
+    other("APPEND", FIRST),
+    other("ASKING", NONE).changes(Change::Mode),
+    other("AUTH", NONE).changes(Change::Login),
+    other("BGREWRITEAOF", NONE),
+    other("BGSAVE", NONE),
+    read("BITCOUNT", FIRST),
+    other("BITFIELD", FIRST),
+    read("BITFIELD_RO", FIRST),
+    other("BITOP", FROM_SECOND),
+    read("BITPOS", FIRST),
+    other("BLMOVE", FIRST_TWO).waits(Waits::LastSeconds),
+    other("BLMPOP", counted(2)).waits(Waits::FirstSeconds),
+    other("BLPOP", ALL_BUT_LAST).waits(Waits::LastSeconds),
+    other("BRPOP", ALL_BUT_LAST).waits(Waits::LastSeconds),
+    other("BRPOPLPUSH", FIRST_TWO).waits(Waits::LastSeconds),
+    other("BZMPOP", counted(2)).waits(Waits::FirstSeconds),
+    other("BZPOPMAX", ALL_BUT_LAST).waits(Waits::LastSeconds),
+    other("BZPOPMIN", ALL_BUT_LAST).waits(Waits::LastSeconds),
+    other("CLIENT", NONE).sub_changes(CLIENT),
+    other("CLUSTER", NONE).sub_changes(&[("SYNCSLOTS", Change::Stream)]),
+    read("CLUSTERSCAN", FIRST),
+    other("COMMAND", NONE),
+    other("COMMANDLOG", NONE),
+    other("CONFIG", NONE),
+    other("COPY", FIRST_TWO),
+    read("DBSIZE", NONE),
+    other("DEBUG", NONE),
+    other("DECR", FIRST),
+    other("DECRBY", FIRST),
+    other("DEL", ALL),
+    other("DELEX", FIRST),
+    other("DELIFEQ", FIRST),
+    read("DIGEST", FIRST),
+    other("DISCARD", NONE).changes(Change::Transaction),
+    read("DUMP", FIRST),
+    other("ECHO", NONE),
+    other("EVAL", counted(2)),
+    other("EVALSHA", counted(2)),
+    read("EVALSHA_RO", counted(2)),
+    read("EVAL_RO", counted(2)),
+    other("EXEC", NONE).changes(Change::Transaction),
+    read("EXISTS", ALL),
+    other("EXPIRE", FIRST),
+    other("EXPIREAT", FIRST),
+    read("EXPIRETIME", FIRST),
+    other("FAILOVER", NONE),
+    other("FCALL", counted(2)),
+    read("FCALL_RO", counted(2)),
+    other("FLUSHALL", NONE),
+    other("FLUSHDB", NONE),
+    other("FUNCTION", NONE),
+    other("GEOADD", FIRST),
+    read("GEODIST", FIRST),
+    read("GEOHASH", FIRST),
+    read("GEOPOS", FIRST),
+    other("GEORADIUS", Place::Georadius),
+    other("GEORADIUSBYMEMBER", Place::Georadius),
+    read("GEORADIUSBYMEMBER_RO", FIRST),
+    read("GEORADIUS_RO", FIRST),
+    read("GEOSEARCH", FIRST),
+    other("GEOSEARCHSTORE", FIRST_TWO),
+    read("GET", FIRST),
+    read("GETBIT", FIRST),
+    other("GETDEL", FIRST),
+    other("GETEX", FIRST),
+    read("GETRANGE", FIRST),
+    other("GETSET", FIRST),
+    other("HDEL", FIRST),
+    other("HELLO", NONE).changes(Change::Login),
+    read("HEXISTS", FIRST),
+    other("HEXPIRE", FIRST),
+    other("HEXPIREAT", FIRST),
+    read("HEXPIRETIME", FIRST),
+    read("HGET", FIRST),
+    read("HGETALL", FIRST),
+    other("HGETDEL", FIRST),
+    other("HGETEX", FIRST),
+    other("HINCRBY", FIRST),
+    other("HINCRBYFLOAT", FIRST),
+    read("HKEYS", FIRST),
+    read("HLEN", FIRST),
+    read("HMGET", FIRST),
+    other("HMSET", FIRST),
+    other("HPERSIST", FIRST),
+    other("HPEXPIRE", FIRST),
+    other("HPEXPIREAT", FIRST),
+    read("HPEXPIRETIME", FIRST),
+    read("HPTTL", FIRST),
+    read("HRANDFIELD", FIRST),
+    read("HSCAN", FIRST),
+    other("HSET", FIRST),
+    other("HSETEX", FIRST),
+    other("HSETNX", FIRST),
+    read("HSTRLEN", FIRST),
+    read("HTTL", FIRST),
+    read("HVALS", FIRST),
+    other("INCR", FIRST),
+    other("INCRBY", FIRST),
+    other("INCRBYFLOAT", FIRST),
+    other("INFO", NONE),
+    read("KEYS", NONE),
+    other("LASTSAVE", NONE),
+    other("LATENCY", NONE),
+    read("LCS", FIRST_TWO),
+    read("LINDEX", FIRST),
+    other("LINSERT", FIRST),
+    read("LLEN", FIRST),
+    other("LMOVE", FIRST_TWO),
+    other("LMPOP", counted(1)),
+    read("LOLWUT", NONE),
+    other("LPOP", FIRST),
+    read("LPOS", FIRST),
+    other("LPUSH", FIRST),
+    other("LPUSHX", FIRST),
+    read("LRANGE", FIRST),
+    other("LREM", FIRST),
+    other("LSET", FIRST),
+    other("LTRIM", FIRST),
+    read("MEMORY", Place::After(&["USAGE"])),
+    read("MGET", ALL),
+    other("MIGRATE", Place::Migrate),
+    other("MODULE", NONE),
+    other("MONITOR", NONE).changes(Change::Stream),
+    other("MOVE", FIRST),
+    other("MSET", PAIRS),
+    other(
+        "MSETEX",
+        Place::Counted {
+            store: false,
+            at: 1,
+            step: 2,
+        },
+    ),
+    other("MSETNX", PAIRS),
+    other("MULTI", NONE).changes(Change::Transaction),
+    read(
+        "OBJECT",
+        Place::After(&["ENCODING", "FREQ", "IDLETIME", "REFCOUNT"]),
+    ),
+    other("PERSIST", FIRST),
+    other("PEXPIRE", FIRST),
+    other("PEXPIREAT", FIRST),
+    read("PEXPIRETIME", FIRST),
+    other("PFADD", FIRST),
+    read("PFCOUNT", ALL),
+    other("PFDEBUG", SECOND),
+    other("PFMERGE", ALL),
+    other("PFSELFTEST", NONE),
+    other("PING", NONE),
+    other("PSETEX", FIRST),
+    other("PSUBSCRIBE", NONE).changes(Change::Subscriptions),
+    other("PSYNC", NONE).changes(Change::Stream),
+    read("PTTL", FIRST),
+    other("PUBLISH", NONE),
+    other("PUBSUB", NONE),
+    other("PUNSUBSCRIBE", NONE).changes(Change::Subscriptions),
+    other("QUIT", NONE).changes(Change::End),
+    read("RANDOMKEY", NONE),
+    other("READONLY", NONE).changes(Change::Mode),
+    other("READWRITE", NONE).changes(Change::Mode),
+    other("RENAME", FIRST_TWO),
+    other("RENAMENX", FIRST_TWO),
+    other("REPLCONF", NONE).changes(Change::Stream),
+    other("REPLICAOF", NONE),
+    other("RESET", NONE).changes(Change::End),
+    other("RESTORE", FIRST),
+    other("RESTORE-ASKING", FIRST),
+    other("ROLE", NONE),
+    other("RPOP", FIRST),
+    other("RPOPLPUSH", FIRST_TWO),
+    other("RPUSH", FIRST),
+    other("RPUSHX", FIRST),
+    other("SADD", FIRST),
+    other("SAVE", NONE),
+    read("SCAN", NONE),
+    read("SCARD", FIRST),
+    other("SCRIPT", NONE).sub_changes(&[("DEBUG", Change::Mode)]),
+    read("SDIFF", ALL),
+    other("SDIFFSTORE", ALL),
+    other("SELECT", NONE).changes(Change::Database),
+    other("SET", FIRST),
+    other("SETBIT", FIRST),
+    other("SETEX", FIRST),
+    other("SETNX", FIRST),
+    other("SETRANGE", FIRST),
+    other("SHUTDOWN", NONE),
+    read("SINTER", ALL),
+    read("SINTERCARD", counted(1)),
+    other("SINTERSTORE", ALL),
+    read("SISMEMBER", FIRST),
+    other("SLAVEOF", NONE),
+    other("SLOWLOG", NONE),
+    read("SMEMBERS", FIRST),
+    read("SMISMEMBER", FIRST),
+    other("SMOVE", FIRST_TWO),
+    other("SORT", Place::Sort),
+    read("SORT_RO", FIRST),
+    other("SPOP", FIRST),
+    other("SPUBLISH", FIRST),
+    read("SRANDMEMBER", FIRST),
+    other("SREM", FIRST),
+    read("SSCAN", FIRST),
+    other("SSUBSCRIBE", ALL).changes(Change::Subscriptions),
+    read("STRLEN", FIRST),
+    other("SUBSCRIBE", NONE).changes(Change::Subscriptions),
+    read("SUBSTR", FIRST),
+    read("SUNION", ALL),
+    other("SUNIONSTORE", ALL),
+    other("SUNSUBSCRIBE", ALL).changes(Change::Subscriptions),
+    other("SWAPDB", NONE),
+    other("SYNC", NONE).changes(Change::Stream),
+    other("TIME", NONE),
+    read("TOUCH", ALL),
+    read("TTL", FIRST),
+    read("TYPE", FIRST),
+    other("UNLINK", ALL),
+    other("UNSUBSCRIBE", NONE).changes(Change::Subscriptions),
+    other("UNWATCH", NONE).changes(Change::Transaction),
+    other("VADD", FIRST),
+    read("VCARD", FIRST),
+    read("VDIM", FIRST),
+    read("VEMB", FIRST),
+    read("VGETATTR", FIRST),
+    read("VINFO", FIRST),
+    read("VISMEMBER", FIRST),
+    read("VLINKS", FIRST),
+    read("VRANDMEMBER", FIRST),
+    other("VREM", FIRST),
+    other("VSETATTR", FIRST),
+    read("VSIM", FIRST),
+    other("WAIT", NONE).waits(Waits::LastMilliseconds),
+    other("WAITAOF", NONE).waits(Waits::LastMilliseconds),
+    other("WATCH", ALL).changes(Change::Transaction),
+    other("XACK", FIRST),
+    other("XACKDEL", FIRST),
+    other("XADD", FIRST),
+    other("XAUTOCLAIM", FIRST),
+    other("XCLAIM", FIRST),
+    other("XDEL", FIRST),
+    other("XDELEX", FIRST),
+    other(
+        "XGROUP",
+        Place::After(&[
+            "CREATE",
+            "CREATECONSUMER",
+            "DELCONSUMER",
+            "DESTROY",
+            "SETID",
+        ]),
+    ),
+    read("XINFO", Place::After(&["CONSUMERS", "GROUPS", "STREAM"])),
+    read("XLEN", FIRST),
+    read("XPENDING", FIRST),
+    read("XRANGE", FIRST),
+    read("XREAD", Place::Streams).waits(Waits::BlockOption),
+    other("XREADGROUP", Place::Streams).waits(Waits::BlockOption),
+    read("XREVRANGE", FIRST),
+    other("XSETID", FIRST),
+    other("XTRIM", FIRST),
+    other("ZADD", FIRST),
+    read("ZCARD", FIRST),
+    read("ZCOUNT", FIRST),
+    read("ZDIFF", counted(1)),
+    other("ZDIFFSTORE", COUNTED_AFTER_STORE),
+    other("ZINCRBY", FIRST),
+    read("ZINTER", counted(1)),
+    read("ZINTERCARD", counted(1)),
+    other("ZINTERSTORE", COUNTED_AFTER_STORE),
+    read("ZLEXCOUNT", FIRST),
+    other("ZMPOP", counted(1)),
+    read("ZMSCORE", FIRST),
+    other("ZPOPMAX", FIRST),
+    other("ZPOPMIN", FIRST),
+    read("ZRANDMEMBER", FIRST),
+    read("ZRANGE", FIRST),
+    read("ZRANGEBYLEX", FIRST),
+    read("ZRANGEBYSCORE", FIRST),
+    other("ZRANGESTORE", FIRST_TWO),
+    read("ZRANK", FIRST),
+    other("ZREM", FIRST),
+    other("ZREMRANGEBYLEX", FIRST),
+    other("ZREMRANGEBYRANK", FIRST),
+    other("ZREMRANGEBYSCORE", FIRST),
+    read("ZREVRANGE", FIRST),
+    read("ZREVRANGEBYLEX", FIRST),
+    read("ZREVRANGEBYSCORE", FIRST),
+    read("ZREVRANK", FIRST),
+    read("ZSCAN", FIRST),
+    read("ZSCORE", FIRST),
+    read("ZUNION", counted(1)),
+    other("ZUNIONSTORE", COUNTED_AFTER_STORE),
+];
