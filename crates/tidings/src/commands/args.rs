@@ -55,6 +55,24 @@ impl<S, I: ToArgs<S>> ToArgs<StreamsShape<S>> for Streams<I> {
     }
 }
 
+/// A bit, `1` or `0`.
+pub(crate) struct Bit(pub(crate) bool);
+
+impl ToArg for Bit {
+    fn write_to(&self, writer: &mut ArgWriter<'_>) {
+        writer.text(if self.0 { "1" } else { "0" });
+    }
+}
+
+/// `yes` or `no`.
+pub(crate) struct YesNo(pub(crate) bool);
+
+impl ToArg for YesNo {
+    fn write_to(&self, writer: &mut ArgWriter<'_>) {
+        writer.text(if self.0 { "yes" } else { "no" });
+    }
+}
+
 /// A time in seconds with decimals, rounded up to what the server knows: a millisecond.
 pub(crate) struct Seconds(pub(crate) Duration);
 
@@ -175,7 +193,32 @@ macro_rules! options {
     (@first $self:ident.$slot:ident +=) => { $self.$slot };
 }
 
-pub(crate) use {options, written_as};
+/// Makes an argument of which there are a few: an `enum` of them, each with its word.
+macro_rules! choices {
+    ($(
+        $(#[$meta:meta])*
+        pub enum $name:ident {
+            $($(#[$choice_meta:meta])* $choice:ident = $word:literal,)*
+        }
+    )*) => {$(
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum $name {
+            $($(#[$choice_meta])* $choice,)*
+        }
+
+        impl tidings_proto::ToArg for $name {
+            fn write_to(&self, writer: &mut tidings_proto::ArgWriter<'_>) {
+                writer.text(match self {
+                    $(Self::$choice => $word,)*
+                });
+            }
+        }
+    )*};
+}
+
+pub(crate) use {choices, options, written_as};
 
 #[cfg(test)]
 mod tests {

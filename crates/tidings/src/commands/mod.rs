@@ -3,13 +3,20 @@
 //! Each group is a table in a file of its own. A table is a macro that hands its rows to another macro, which makes
 //! of each row what its face needs.
 
+mod acl;
 pub(crate) mod args;
+mod bitmaps;
+mod cluster;
 mod connection;
+mod diagnostics;
 mod geo;
 mod hashes;
+mod hyperloglog;
 mod keys;
 mod lists;
 mod pubsub;
+mod scripting;
+mod server;
 mod sets;
 mod sorted_set_operations;
 mod sorted_set_ranges;
@@ -24,7 +31,7 @@ use std::time::Duration;
 
 use tidings_proto::{Command, FromReply, ToArg, ToArgs, cmd};
 
-use self::args::{Counted, CountedPairs, Milliseconds, Seconds, Streams};
+use self::args::{Bit, Counted, CountedPairs, Milliseconds, Seconds, Streams};
 use self::options::*;
 use crate::error::Error;
 
@@ -51,6 +58,8 @@ macro_rules! each_table {
         connection::table!($emit);
         keys::table!($emit);
         strings::table!($emit);
+        bitmaps::table!($emit);
+        hyperloglog::table!($emit);
         hashes::table!($emit);
         lists::table!($emit);
         sets::table!($emit);
@@ -60,18 +69,34 @@ macro_rules! each_table {
         streams::table!($emit);
         geo::table!($emit);
         pubsub::table!($emit);
+        scripting::table!($emit);
+        server::table!($emit);
+        diagnostics::table!($emit);
+        acl::table!($emit);
+        cluster::table!($emit);
     };
 }
 
 /// The options of commands, for the methods whose names end in `_with` and others that take them.
 pub mod options {
     pub use super::args::Options;
+    pub use super::bitmaps::{BitcountOptions, BitfieldOperations, BitfieldReads, BitposOptions};
+    pub use super::cluster::{ClusterscanOptions, SlotMigrations, SlotStatsOptions};
+    pub use super::connection::ClientFilter;
+    pub use super::diagnostics::CommandLog;
     pub use super::geo::{
         GeoArea, GeoOrigin, GeoUnit, GeoaddOptions, GeoradiusOptions, GeosearchOptions,
         GeosearchstoreOptions,
     };
     pub use super::hashes::{HexpireOptions, HgetexOptions, HscanOptions, HsetexOptions};
+    pub use super::keys::{
+        CopyOptions, ExpireOptions, MigrateOptions, RestoreOptions, ScanOptions, SortOptions,
+    };
     pub use super::lists::{LposOptions, Place, Side};
+    pub use super::scripting::{FunctionListOptions, RestorePolicy};
+    pub use super::server::{
+        CommandListOptions, FailoverOptions, ModuleLoadexOptions, ShutdownOptions,
+    };
     pub use super::sets::SscanOptions;
     pub use super::sorted_set_operations::{ZunionOptions, ZunionstoreOptions};
     pub use super::sorted_set_ranges::{Zrange, ZrangebylexOptions, ZrangebyscoreOptions};
@@ -80,6 +105,7 @@ pub mod options {
         PendingRange, StreamTrim, XaddOptions, XautoclaimOptions, XclaimOptions,
         XgroupCreateOptions, XgroupSetidOptions, XreadOptions, XreadgroupOptions, XsetidOptions,
     };
+    pub use super::strings::{GetexOptions, LcsOptions, MsetexOptions, SetOptions};
 }
 
 /// The commands of a client.

@@ -2,12 +2,19 @@
 //!
 //! What the other tests about all commands start from: which commands have a method, and where their keys are.
 
+mod acl;
+mod bitmaps;
+mod cluster;
 mod connection;
+mod diagnostics;
 mod geo;
 mod hashes;
+mod hyperloglog;
 mod keys;
 mod lists;
 mod pubsub;
+mod scripting;
+mod server;
 mod sets;
 mod sorted_set_operations;
 mod sorted_set_ranges;
@@ -94,7 +101,7 @@ fn groups() -> Vec<(&'static [Method], Vec<Sample>)> {
         ($($group:ident)*) => { vec![$((super::$group::table!(method_list), $group::samples())),*] };
     }
     group!(
-        connection keys strings hashes lists sets
+        acl bitmaps cluster connection diagnostics hyperloglog scripting server keys strings hashes lists sets
         sorted_sets sorted_set_ranges sorted_set_operations streams
         geo pubsub
     )
