@@ -178,6 +178,20 @@ impl<T> Connection<T> {
         }
     }
 
+    /// As [`handle_timeout`](Self::handle_timeout) where no PING can be written, but replies are due that prove as
+    /// much as its answer would.
+    #[must_use]
+    pub fn handle_timeout_unasked(&mut self, now: Instant) -> bool {
+        match self.keepalive.poll(now) {
+            Liveness::Wait(_) => true,
+            Liveness::Dead => false,
+            Liveness::Ask => {
+                self.keepalive.asked(now);
+                true
+            }
+        }
+    }
+
     /// Bytes arrived.
     pub fn heard(&mut self, now: Instant) {
         self.keepalive.heard(now);

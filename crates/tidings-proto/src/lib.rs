@@ -46,6 +46,7 @@ mod error;
 mod excerpt;
 mod limits;
 mod resp;
+mod transaction;
 
 /// What the fuzz targets run: each function panics if a promise is broken.
 #[cfg(any(test, feature = "fuzzing"))]
@@ -63,3 +64,4 @@ pub use convert::{
 pub use error::{DecodeError, Error, ProtocolError, ServerError};
 pub use limits::Limits;
 pub use resp::{Bulk, CommandWriter, Decoder, Elements, Reply, Value};
+pub use transaction::{Refusal, Transaction};

@@ -2,29 +2,31 @@
 
 use std::fmt;
 use std::future::Future;
-use std::marker::PhantomData;
-use std::pin::Pin;
+use std::ops::Deref;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
-use tidings_proto::{Blob, Command, FromReply, Reply};
+use tidings_proto::{Command, FromReply, ToArgs, cmd};
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time;
 
 use crate::commands::Commands;
 use crate::config::{Config, IntoConfig};
-use crate::driver::commands::{CommandLink, Mailbox, Slot};
+use crate::driver::commands::CommandLink;
+use crate::driver::mailbox::{Closing, Mailbox};
 use crate::driver::supervise::{self, Link};
 use crate::error::{Error, Result};
+use crate::pipeline::Pipeline;
+use crate::pool::Pool;
 use crate::pubsub::PubSubBuilder;
+use crate::run::Run;
+use crate::transaction::Transact;
+use crate::watch::Watch;
 
 /// A client of one server and one database.
 ///
 /// `Clone`, `Send` and `Sync`: a thousand tasks share one. Commands go over one multiplexed connection that is made
 /// again when it is lost; they never change the client's state, and there is no `SELECT`: the database stands in
-/// the URL. What needs a connection of its own, such as [`pubsub`](Self::pubsub), gets one, of
-/// [`Config::max_own_connections`] at most.
+/// the URL. What needs a connection of its own, such as [`pubsub`](Self::pubsub), [`watch`](Self::watch) or a command that blocks, gets one,
+/// of [`Config::max_own_connections`] at most.
 ///
 /// The commands are the methods of [`Commands`].
 ///
@@ -52,7 +54,7 @@ pub struct Client {
 struct Inner {
     config: Arc<Config>,
     mailbox: Arc<Mailbox>,
-    own: Arc<Semaphore>,
+    pool: Arc<Pool>,
 }
 
 impl Client {
@@ -78,14 +80,12 @@ impl Client {
         let mut link = CommandLink::new(Arc::clone(&config), Arc::clone(&mailbox));
         link.connected(connected);
         tokio::spawn(supervise::supervise(Arc::clone(&config), link));
-        let own = Arc::new(Semaphore::new(
-            config.own_connections().min(Semaphore::MAX_PERMITS),
-        ));
+        let pool = Arc::new(Pool::new(Arc::clone(&config)));
         Ok(Self {
             inner: Arc::new(Inner {
                 config,
                 mailbox,
-                own,
+                pool,
             }),
         })
     }
@@ -96,20 +96,82 @@ impl Client {
         PubSubBuilder::new(self.clone())
     }
 
+    /// Begins a [`Pipeline`]: commands that are sent in one go, as a transaction unless told otherwise.
+    ///
+    /// ```no_run
+    /// # async fn example(client: tidings::Client) -> tidings::Result<()> {
+    /// let (ok, added, n): (bool, i64, i64) =
+    ///     client.pipeline().set("foo", "bar").sadd("faz", "baz").incr("auto_number").execute().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn pipeline(&self) -> Pipeline {
+        Pipeline::new(self.clone())
+    }
+
+    /// Watches keys, on a connection of its own: what is [executed](Pipeline::execute) on it later is run only if
+    /// none of them has changed.
+    ///
+    /// [`transaction`](Self::transaction) does this in a loop.
+    ///
+    /// # Errors
+    ///
+    /// As those of a command; no key at all; and [no connection that is
+    /// free](Config::max_own_connections).
+    pub fn watch<S>(&self, keys: impl ToArgs<S>) -> impl Future<Output = Result<Watch>> + Send {
+        Watch::open(self.clone(), cmd("WATCH").arg(keys))
+    }
+
+    /// Runs a closure over watched keys, again and again until none of them has changed under it.
+    ///
+    /// The closure has a [`Watch`]: it reads with it, and writes with what [`Watch::multi`] gives. Whatever the
+    /// closure gives is given back.
+    ///
+    /// ```no_run
+    /// # async fn example(client: tidings::Client) -> tidings::Result<()> {
+    /// use tidings::Commands;
+    ///
+    /// let next: i64 = client.transaction("OUR-SEQUENCE-KEY", |watch| async move {
+    ///     let current: Option<i64> = watch.get("OUR-SEQUENCE-KEY").await?;
+    ///     let next = current.unwrap_or(0) + 1;
+    ///     let (): () = watch.multi().set("OUR-SEQUENCE-KEY", next).execute().await?;
+    ///     Ok(next)
+    /// }).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// An error of kind [`Watch`](crate::ErrorKind::Watch) that comes out of the closure has it run again, up to
+    /// [a number of attempts](Transact::attempts); unless the transaction may have run, since its connection was
+    /// lost. All other errors come out at once.
+    pub fn transaction<S, F, Fut, R>(&self, keys: impl ToArgs<S>, closure: F) -> Transact<F, Fut>
+    where
+        F: FnMut(Watch) -> Fut,
+        Fut: Future<Output = Result<R>>,
+    {
+        Transact::new(self.clone(), cmd("WATCH").arg(keys), closure)
+    }
+
     pub(crate) fn config(&self) -> &Arc<Config> {
         &self.inner.config
     }
 
-    /// Leave to make a connection of its own.
-    pub(crate) async fn permit(&self) -> Result<OwnedSemaphorePermit> {
-        let wait = Arc::clone(&self.inner.own).acquire_owned();
-        match time::timeout(self.inner.config.time_to_connect(), wait).await {
-            Ok(Ok(permit)) => Ok(permit),
-            _ => Err(Error::timeout(format!(
-                "all {} connections of their own are in use: drop one, or raise max_own_connections",
-                self.inner.config.own_connections()
-            ))),
-        }
+    pub(crate) fn pool(&self) -> &Arc<Pool> {
+        &self.inner.pool
+    }
+}
+
+/// The mailbox of a client, which lives as long as the client does.
+#[derive(Debug)]
+pub(crate) struct SharedMailbox(pub(crate) Client);
+
+impl Deref for SharedMailbox {
+    type Target = Mailbox;
+
+    fn deref(&self) -> &Mailbox {
+        &self.0.inner.mailbox
     }
 }
 
@@ -123,7 +185,7 @@ impl fmt::Debug for Client {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.mailbox.close();
+        self.mailbox.close(Closing::WhenDone);
     }
 }
 
@@ -131,92 +193,10 @@ impl<'a> Commands for &'a Client {
     type Output<T: FromReply> = Run<'a, T>;
 
     fn run<T: FromReply>(self, command: Command) -> Run<'a, T> {
-        Run {
-            mailbox: &self.inner.mailbox,
-            state: RunState::new(command),
-            reply: PhantomData,
-        }
+        Run::shared(&self.inner.mailbox, &self.inner.pool, command)
     }
-}
 
-/// A command of a [`Client`] that runs when it is awaited.
-///
-/// # Cancel safety
-///
-/// Dropped before its first poll, nothing is sent. Dropped later, the command may run all the same; its reply goes
-/// to nobody, and to nobody else.
-#[must_use = "a command runs when it is awaited"]
-pub struct Run<'a, T> {
-    mailbox: &'a Mailbox,
-    state: RunState,
-    reply: PhantomData<fn() -> T>,
-}
-
-enum RunState {
-    Unsent {
-        bytes: Vec<u8>,
-        /// Where it waits for room.
-        place: Option<u64>,
-    },
-    Sent(Arc<Slot>),
-    Refused(Option<Error>),
-}
-
-impl RunState {
-    fn new(command: Command) -> Self {
-        match crate::commands::refused(&command) {
-            Some(error) => Self::Refused(Some(error)),
-            None => Self::Unsent {
-                bytes: command.into_bytes(),
-                place: None,
-            },
-        }
-    }
-}
-
-impl<T: FromReply> Future for Run<'_, T> {
-    type Output = Result<T>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
-        let this = &mut *self;
-        match &mut this.state {
-            RunState::Unsent { bytes, place } => {
-                let slot = std::task::ready!(this.mailbox.poll_send(bytes, place, cx))?;
-                this.state = RunState::Sent(slot);
-                Poll::Pending
-            }
-            RunState::Sent(slot) => {
-                let reply = std::task::ready!(slot.poll(cx))?;
-                Poll::Ready(decode(&reply))
-            }
-            RunState::Refused(error) => Poll::Ready(Err(error
-                .take()
-                .unwrap_or_else(|| Error::misuse("a command was awaited again after its end")))),
-        }
-    }
-}
-
-impl<T> Drop for Run<'_, T> {
-    fn drop(&mut self) {
-        if let RunState::Unsent {
-            place: Some(place), ..
-        } = self.state
-        {
-            self.mailbox.give_up(place);
-        }
-    }
-}
-
-fn decode<T: FromReply>(frame: &Blob) -> Result<T> {
-    let reply = match frame.shared() {
-        Some(bytes) => Reply::parse_shared(bytes)?,
-        None => Reply::parse(frame)?,
-    };
-    Ok(T::from_reply(reply)?)
-}
-
-impl<T> fmt::Debug for Run<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Run").finish_non_exhaustive()
+    fn run_known<T: FromReply>(self, command: Command) -> Run<'a, T> {
+        Run::known(&self.inner.mailbox, command)
     }
 }

@@ -25,6 +25,7 @@ struct Inner {
     server: Option<ServerError>,
     may_have_run: bool,
     raw: Option<Bytes>,
+    command: Option<usize>,
 }
 
 /// Whose fault an [`Error`] is.
@@ -45,6 +46,8 @@ pub enum ErrorKind {
     Decode,
     /// A URL or another setting is wrong.
     Config,
+    /// A watched key has changed, or the connection was lost while keys were watched.
+    Watch,
     /// A call that cannot be right, refused before anything was sent.
     Misuse,
     /// A handler returned an error or panicked.
@@ -65,6 +68,7 @@ impl Error {
             server: None,
             may_have_run: false,
             raw: None,
+            command: None,
         }))
     }
 
@@ -86,6 +90,20 @@ impl Error {
 
     pub(crate) fn closed(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ErrorKind::Closed, message)
+    }
+
+    pub(crate) fn watch(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorKind::Watch, message)
+    }
+
+    /// This error, as that of one command of a pipeline: its number, and what it looks like.
+    pub(crate) fn of_command(self, number: usize, text: impl fmt::Display, how: &str) -> Self {
+        let message = format!("command {number} ({text}) {how}: {self}");
+        let mut error = Self::new(self.kind(), message).with_may_have_run(self.may_have_run());
+        let inner = error.inner_mut();
+        inner.server = self.0.server.clone();
+        inner.command = Some(number);
+        error
     }
 
     pub(crate) fn with_source(
@@ -137,6 +155,11 @@ impl Error {
         self.0.may_have_run
     }
 
+    /// The number of the command that failed, from 1, if it was one of a pipeline.
+    pub fn command_number(&self) -> Option<usize> {
+        self.0.command
+    }
+
     /// The payload that could not be decoded, as it came.
     pub fn raw_payload(&self) -> Option<&Bytes> {
         self.0.raw.as_ref()
@@ -150,6 +173,13 @@ impl Error {
     /// Something took longer than the time it was given.
     pub fn is_timeout(&self) -> bool {
         self.kind() == ErrorKind::Timeout
+    }
+
+    /// A watched key has changed, or the connection was lost while keys were watched. Unless it
+    /// [may have run](Self::may_have_run), nothing of the transaction has: begin again with
+    /// [`Client::watch`](crate::Client::watch).
+    pub fn is_watch(&self) -> bool {
+        self.kind() == ErrorKind::Watch
     }
 
     /// The call could not be right, and was refused before anything was sent.

@@ -43,19 +43,26 @@ mod config;
 mod driver;
 mod error;
 mod net;
+mod pipeline;
+mod pool;
 mod pubsub;
+mod run;
+mod transaction;
+mod watch;
 
 pub use bytes::Bytes;
-pub use client::{Client, Run};
+pub use client::Client;
 pub use commands::{Commands, options};
 #[cfg(feature = "tls")]
 pub use config::TlsConfig;
 pub use config::{Config, IntoConfig, ProtocolVersion};
 pub use error::{Error, ErrorKind, Result};
+pub use pipeline::{Execute, ExecuteEach, FromReplies, Pipeline, Replies};
 pub use pubsub::{
     Confirmation, Confirming, Event, FromPayload, Gap, GapCause, HandlerOutcome, Message, Overflow,
     PayloadError, PubSub, PubSubBuilder, PubSubHandle, Stats,
 };
+pub use run::Run;
 #[cfg(feature = "tls")]
 pub use rustls;
 pub use tidings_proto::pubsub::{Subscription, SubscriptionKind, SubscriptionState};

@@ -195,7 +195,19 @@ impl<'a> Reply<'a> {
         reply.map(|(reply, _)| reply).ok_or_else(|| cut_off(frame))
     }
 
+    #[inline]
     fn split_owned_by(
+        input: &'a [u8],
+        owner: Option<&'a Bytes>,
+    ) -> Result<Option<(Self, &'a [u8])>, ProtocolError> {
+        match read_frequent(input, owner) {
+            Some((reply, end)) => Ok(Some((reply, input.get(end..).unwrap_or_default()))),
+            None => Self::split_any(input, owner),
+        }
+    }
+
+    #[inline(never)]
+    fn split_any(
         input: &'a [u8],
         owner: Option<&'a Bytes>,
     ) -> Result<Option<(Self, &'a [u8])>, ProtocolError> {

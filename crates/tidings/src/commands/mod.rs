@@ -29,11 +29,14 @@ mod samples;
 
 use std::time::Duration;
 
-use tidings_proto::{Command, FromReply, ToArg, ToArgs, cmd};
+use tidings_proto::{
+    Command, CommandRef, ConnectionChange, FromReply, ToArg, ToArgs, cmd, may_block,
+};
 
 use self::args::{Bit, Counted, CountedPairs, Milliseconds, Seconds, Streams};
 use self::options::*;
 use crate::error::Error;
+use crate::pipeline::{Pipeline, pipeline_methods};
 
 /// Makes a trait method of each row of a table.
 ///
@@ -47,7 +50,8 @@ macro_rules! trait_methods {
     )*) => {$(
         $(#[$meta])*
         fn $name<$($reply: FromReply,)? $($($shape),+)?>(self $(, $arg: $type)*) -> Self::Output<$out> {
-            self.run(cmd($first)$(.arg($word))*)
+            let command = cmd($first)$(.arg($word))*;
+            if const { may_block($first) } { self.run(command) } else { self.run_known(command) }
         }
     )*};
 }
@@ -139,46 +143,52 @@ pub trait Commands: Sized {
     /// Commands that change the state of a connection that others share (`SUBSCRIBE`, `SELECT`, `MULTI`, `MONITOR`, …)
     /// are refused as a [misuse](crate::ErrorKind::Misuse).
     ///
-    /// One that blocks (`BLPOP`, `XREAD BLOCK`) is not, and holds up the commands of all who share the connection:
-    /// give it a client of its own.
+    /// One that blocks (`BLPOP`, `XREAD BLOCK`, `WAIT`) is run on a connection of its own. What the connection has done
+    /// before is therefore unknown to it: `WAIT` belongs behind the writes it waits for, in a pipeline that is no
+    /// transaction, or on a [`Watch`](crate::Watch).
     fn run<T: FromReply>(self, command: Command) -> Self::Output<T>;
+
+    /// Runs a command of which it is known that it neither blocks nor changes the connection.
+    #[doc(hidden)]
+    fn run_known<T: FromReply>(self, command: Command) -> Self::Output<T> {
+        self.run(command)
+    }
 
     each_table!(trait_methods);
 }
 
-/// Why a command may not run on a shared connection, if it may not.
-pub(crate) fn refused(command: &Command) -> Option<Error> {
+impl Pipeline {
+    each_table!(pipeline_methods);
+}
+
+/// Why a command may not run as any other, if it may not.
+pub(crate) fn refused(command: CommandRef<'_>) -> Option<Error> {
     let name = command.name();
-    if name.is_empty() || name.iter().any(u8::is_ascii_whitespace) {
-        return Some(Error::misuse(
-            "a command's name is one word, and the others are arguments: cmd(\"CONFIG\").arg(\"GET\")",
-        ));
-    }
-    let name = name.to_ascii_uppercase();
-    let has = |word: &[u8]| command.args().any(|arg| arg.eq_ignore_ascii_case(word));
-    let instead = match name.as_slice() {
-        b"SUBSCRIBE" | b"PSUBSCRIBE" | b"SSUBSCRIBE" | b"UNSUBSCRIBE" | b"PUNSUBSCRIBE"
-        | b"SUNSUBSCRIBE" => "use Client::pubsub",
-        b"SELECT" => "one client serves one database: name it in the URL",
-        b"AUTH" | b"HELLO" => "user, password and protocol are set in the URL or the Config",
-        b"RESET" | b"QUIT" => "it would end what others use; drop the client to close it",
-        b"MULTI" | b"EXEC" | b"DISCARD" | b"WATCH" | b"UNWATCH" => {
-            "transactions need a connection of their own, and are not there yet"
+    let instead = match command.changes_connection() {
+        None if name.is_empty() || name.iter().any(u8::is_ascii_whitespace) => {
+            return Some(Error::misuse(
+                "a command's name is one word, and the others are arguments: cmd(\"CONFIG\").arg(\"GET\")",
+            ));
         }
-        b"BLPOP" | b"BRPOP" | b"BRPOPLPUSH" | b"BLMOVE" | b"BLMPOP" | b"BZPOPMIN" | b"BZPOPMAX"
-        | b"BZMPOP" | b"WAIT" | b"WAITAOF" => {
-            "everybody's commands would wait with it; blocking commands are not there yet"
+        None => return None,
+        Some(ConnectionChange::Subscriptions) => "use Client::pubsub",
+        Some(ConnectionChange::Database) => "one client serves one database: name it in the URL",
+        Some(ConnectionChange::Login) => {
+            "the user, the password and the protocol are set in the URL or the Config"
         }
-        b"XREAD" | b"XREADGROUP" if has(b"BLOCK") => {
-            "with BLOCK everybody's commands would wait; blocking commands are not there yet"
+        Some(ConnectionChange::Transaction) => {
+            "use Client::pipeline, and Client::watch or Client::transaction for watched keys"
         }
-        b"MONITOR" | b"SYNC" | b"PSYNC" => "it turns the connection into a stream",
-        b"CLIENT" if has(b"REPLY") => "with REPLY it would leave commands without replies",
-        _ => return None,
+        Some(ConnectionChange::Stream) => {
+            "it turns the connection into a stream; for MONITOR use Client::monitor"
+        }
+        Some(ConnectionChange::Replies) => "it would leave commands without replies",
+        Some(ConnectionChange::End) => "drop the client to close its connection",
+        Some(_) => "it would change what the commands of others do",
     };
-    let name = String::from_utf8_lossy(&name);
+    let name = String::from_utf8_lossy(name).to_ascii_uppercase();
     Some(Error::misuse(format!(
-        "{name} cannot run on a connection that is shared: {instead}"
+        "{name} cannot be run on a connection that is shared: {instead}"
     )))
 }
 
@@ -192,26 +202,21 @@ mod tests {
             cmd("subscribe").arg("a"),
             cmd("SELECT").arg(1),
             cmd("MULTI"),
-            cmd("BLPOP").arg("list").arg(0),
-            cmd("XREAD")
-                .arg("block")
-                .arg(0)
-                .arg("STREAMS")
-                .arg("s")
-                .arg("$"),
+            cmd("watch").arg("a"),
+            cmd("exec"),
             cmd("CONFIG GET").arg("save"),
             cmd(""),
         ] {
-            assert!(refused(&command).unwrap().is_misuse(), "{command}");
+            assert!(refused(command.view()).unwrap().is_misuse(), "{command}");
         }
-        assert!(refused(&cmd("CLIENT").arg("REPLY").arg("OFF")).is_some());
+        assert!(refused(cmd("client").arg("reply").arg("OFF").view()).is_some());
         for command in [
             cmd("CLIENT").arg("LIST"),
             cmd("GET").arg("a"),
             cmd("XREAD").arg("STREAMS").arg("s").arg(0),
             cmd("PUBSUB").arg("NUMPAT"),
         ] {
-            assert!(refused(&command).is_none(), "{command}");
+            assert!(refused(command.view()).is_none(), "{command}");
         }
     }
 }

@@ -8,25 +8,20 @@
 //! reply taken off the stream. When a connection is lost, commands of which not all bytes had left are written to
 //! the next one; those that may have run are answered with an error that says so.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::future::poll_fn;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tidings_proto::{Blob, Connection, Event, Subscriptions};
+use tidings_proto::{Blob, Connection, Event, Subscriptions, Transaction};
 
+use super::mailbox::{Answer, Batch, Body, Closing, Mailbox, Patience, Request};
 use super::supervise::{self, Connected, End, Link};
 use super::{Alarm, Wire};
 use crate::config::Config;
 use crate::error::{Error, Result};
-
-/// Commands that wait to be written; more of them wait in their callers.
-const MAILBOX_COMMANDS: usize = 16 * 1024;
-
-/// Bytes of commands that wait to be written, beside the one that goes beyond.
-const MAILBOX_BYTES: usize = 8 << 20;
 
 /// No further commands are taken while so many bytes wait for the socket.
 const OUTPUT_BYTES: usize = 256 * 1024;
@@ -42,173 +37,8 @@ const SENDINGS: u32 = 3;
 /// A read that brought so much is followed by a turn of the requesters'.
 const YIELD_AFTER: usize = 32 * 1024;
 
-/// Where a requester waits for its reply.
-#[derive(Debug, Default)]
-pub(crate) struct Slot(Mutex<SlotState>);
-
-#[derive(Debug, Default)]
-struct SlotState {
-    answer: Option<Result<Blob>>,
-    waker: Option<Waker>,
-}
-
-impl Slot {
-    pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<Result<Blob>> {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match state.answer.take() {
-            Some(answer) => Poll::Ready(answer),
-            None => {
-                match &mut state.waker {
-                    Some(waker) => waker.clone_from(cx.waker()),
-                    none => *none = Some(cx.waker().clone()),
-                }
-                Poll::Pending
-            }
-        }
-    }
-
-    fn answer(&self, answer: Result<Blob>) {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        state.answer = Some(answer);
-        let waker = state.waker.take();
-        drop(state);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }
-}
-
-/// A command on its way.
-#[derive(Debug)]
-pub(crate) struct Request {
-    bytes: Vec<u8>,
-    slot: Arc<Slot>,
-    since: Instant,
-    /// Where it ends in the stream of bytes of its connection.
-    end: u64,
-    sendings: u32,
-}
-
-impl Request {
-    fn is_abandoned(&self) -> bool {
-        Arc::strong_count(&self.slot) == 1
-    }
-}
-
-/// What the clones of a client and the task share.
-#[derive(Debug, Default)]
-pub(crate) struct Mailbox(Mutex<MailboxState>);
-
-#[derive(Debug, Default)]
-struct MailboxState {
-    requests: VecDeque<Request>,
-    bytes: usize,
-    /// Callers that wait for room, by the order in which they came.
-    waiting: BTreeMap<u64, Waker>,
-    newest_place: u64,
-    closing: bool,
-    ended: Option<Error>,
-    task: Option<Waker>,
-}
-
-impl Mailbox {
-    fn lock(&self) -> MutexGuard<'_, MailboxState> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Puts a request in, if there is room; takes `bytes` only then. Otherwise the caller has a `place` among those
-    /// that wait, which is to be [given up](Self::give_up) if it does not come again.
-    pub(crate) fn poll_send(
-        &self,
-        bytes: &mut Vec<u8>,
-        place: &mut Option<u64>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<Arc<Slot>>> {
-        let mut state = self.lock();
-        if let Some(error) = &state.ended {
-            return Poll::Ready(Err(error.clone()));
-        }
-        if !state.has_room() {
-            let place = *place.get_or_insert_with(|| {
-                state.newest_place += 1;
-                state.newest_place
-            });
-            state.waiting.insert(place, cx.waker().clone());
-            return Poll::Pending;
-        }
-        if let Some(place) = place.take() {
-            state.waiting.remove(&place);
-        }
-        let slot = Arc::new(Slot(Mutex::new(SlotState {
-            answer: None,
-            waker: Some(cx.waker().clone()),
-        })));
-        let bytes = std::mem::take(bytes);
-        state.bytes += bytes.len();
-        state.requests.push_back(Request {
-            bytes,
-            slot: Arc::clone(&slot),
-            since: Instant::now(),
-            end: 0,
-            sendings: 0,
-        });
-        let task = state.task.take();
-        drop(state);
-        if let Some(task) = task {
-            task.wake();
-        }
-        Poll::Ready(Ok(slot))
-    }
-
-    /// Whoever has this place does not wait any longer.
-    pub(crate) fn give_up(&self, place: u64) {
-        let waker = self.lock().waiting.remove(&place);
-        drop(waker);
-    }
-
-    /// Nobody will send any more.
-    pub(crate) fn close(&self) {
-        let mut state = self.lock();
-        state.closing = true;
-        let task = state.task.take();
-        drop(state);
-        if let Some(task) = task {
-            task.wake();
-        }
-    }
-}
-
-impl MailboxState {
-    fn has_room(&self) -> bool {
-        self.requests.len() < MAILBOX_COMMANDS && self.bytes < MAILBOX_BYTES
-    }
-
-    /// Those that wait for room, if there is room now: to be woken without the lock.
-    fn take_waiting(&mut self) -> BTreeMap<u64, Waker> {
-        if self.has_room() {
-            std::mem::take(&mut self.waiting)
-        } else {
-            BTreeMap::new()
-        }
-    }
-
-    fn pop(&mut self) -> Option<Request> {
-        loop {
-            let request = self.requests.pop_front()?;
-            self.bytes -= request.bytes.len();
-            if !request.is_abandoned() {
-                return Some(request);
-            }
-        }
-    }
-
-    fn wake_task_here(&mut self, cx: &Context<'_>) {
-        match &mut self.task {
-            Some(waker) => waker.clone_from(cx.waker()),
-            none => *none = Some(cx.waker().clone()),
-        }
-    }
-}
+/// How long a connection that is lent stays when nobody has it.
+const IDLE: Duration = Duration::from_secs(30);
 
 /// The task's side.
 pub(crate) struct CommandLink {
@@ -228,6 +58,23 @@ struct Line {
     mute: bool,
     /// How many bytes had been sent when the socket took no more.
     stuck_at: Option<u64>,
+    /// The batch that is being written, and how far. Nothing else may come in between.
+    writing: Option<(Arc<Batch>, usize)>,
+    /// What has come of the answer to the oldest request.
+    part: Part,
+    /// When the oldest request last got on: its time begins anew.
+    progress: Option<Instant>,
+    /// How many requests are in flight that block.
+    blocking: usize,
+}
+
+/// An answer that has not come in full.
+#[derive(Default)]
+enum Part {
+    #[default]
+    None,
+    Replies(Vec<Bytes>),
+    Transaction(Transaction),
 }
 
 impl CommandLink {
@@ -246,7 +93,7 @@ impl CommandLink {
         let left = line.wire.sent();
         let mut again = Vec::new();
         for request in line.connection.into_requests() {
-            if request.end <= left {
+            if request.runs_at <= left {
                 // Whose fault it was: the peer's, if it broke the protocol.
                 let error = Error::new(
                     error.kind(),
@@ -254,32 +101,37 @@ impl CommandLink {
                 )
                 .with_source(error.clone())
                 .with_may_have_run(true);
-                request.slot.answer(Err(error));
+                request.answer(Err(error));
             } else if request.sendings >= SENDINGS {
                 let text = format!("the connection was lost {SENDINGS} times while sending");
-                request
-                    .slot
-                    .answer(Err(Error::connection(text).with_source(error.clone())));
+                request.answer(Err(Error::connection(text).with_source(error.clone())));
             } else {
                 again.push(request);
             }
         }
         let mut mailbox = self.mailbox.lock();
-        for request in again.into_iter().rev() {
-            mailbox.bytes += request.bytes.len();
-            mailbox.requests.push_front(request);
-        }
+        again
+            .into_iter()
+            .rev()
+            .for_each(|request| mailbox.put_back(request));
     }
 
     /// Answers the requests that have waited for longer than they may; says when to look again.
     fn expire(&mut self, now: Instant) -> Option<Instant> {
-        let limit = self.config.time_to_respond()?;
-        let expired = |request: &Request| {
-            let due = request.since.checked_add(limit)?;
-            if due > now {
-                return Some(due);
+        let Some(limit) = self.config.time_to_respond() else {
+            return self.mailbox.lock().poll_idle(IDLE, now);
+        };
+        // Those that may wait for ever are passed over.
+        let waits = |request: &Request, progress: Option<Instant>| match request.due(limit) {
+            None => Waits::Endlessly,
+            Some(due) => {
+                let due = due.max(progress.and_then(|at| at.checked_add(limit)).unwrap_or(due));
+                if due > now {
+                    Waits::Until(due)
+                } else {
+                    Waits::TooLong
+                }
             }
-            None
         };
         let trouble = self.trouble.clone();
         let late = |may_have_run: bool| {
@@ -298,32 +150,40 @@ impl CommandLink {
         };
         let mut next = None;
         if let Some(line) = &self.line {
+            let mut progress = line.progress;
             for request in line.connection.requests() {
-                if let Some(due) = expired(request) {
-                    next = Some(due);
-                    break;
-                }
-                if !request.is_abandoned() {
-                    request.slot.answer(Err(late(true)));
+                match waits(request, progress.take()) {
+                    Waits::Endlessly => {}
+                    Waits::Until(due) => {
+                        next = Some(due);
+                        break;
+                    }
+                    Waits::TooLong if request.is_abandoned() => {}
+                    Waits::TooLong => request.answer(Err(late(true))),
                 }
             }
         }
         let mut mailbox = self.mailbox.lock();
         while let Some(request) = mailbox.requests.front() {
-            if let Some(due) = expired(request) {
-                next = next.into_iter().chain([due]).min();
-                break;
+            match waits(request, None) {
+                Waits::Endlessly => break,
+                Waits::Until(due) => {
+                    next = next.into_iter().chain([due]).min();
+                    break;
+                }
+                Waits::TooLong => {}
             }
             // Also if nobody waits for it any more: it is this one whose time is over, and no other.
             if let Some(request) = mailbox.requests.pop_front() {
-                mailbox.bytes -= request.bytes.len();
-                request.slot.answer(Err(late(request.sendings > 0)));
+                mailbox.bytes -= request.body.bytes().len();
+                request.answer(Err(late(request.sendings > 0)));
             }
         }
+        let idle = mailbox.poll_idle(IDLE, now);
         let waiting = mailbox.take_waiting();
         drop(mailbox);
         waiting.into_values().for_each(Waker::wake);
-        next
+        next.into_iter().chain(idle).min()
     }
 
     fn poll_line(&mut self, cx: &mut Context<'_>) -> Poll<Result<End, Error>> {
@@ -341,6 +201,7 @@ impl CommandLink {
                 // The peer made room: a PING that waits behind a large payload is not overdue.
                 if line.stuck_at.is_some_and(|at| at < line.wire.sent()) {
                     line.connection.heard(now);
+                    line.progress = Some(now);
                 }
                 line.stuck_at = None;
                 match flushed {
@@ -375,7 +236,7 @@ impl CommandLink {
                     }
                     let liveness = line.connection.poll_timeout(now);
                     if liveness.is_some_and(|at| at <= now) {
-                        if !line.connection.handle_timeout(now, line.wire.output()) {
+                        if !line.handle_timeout(now) {
                             let last_heard = line.connection.last_heard();
                             let error = supervise::silent(&self.config, last_heard);
                             return Poll::Ready(Err(error));
@@ -392,50 +253,92 @@ impl CommandLink {
     }
 }
 
+/// How long a request may still wait.
+enum Waits {
+    Endlessly,
+    Until(Instant),
+    TooLong,
+}
+
 impl Line {
     fn has_capacity(&self) -> bool {
         self.wire.unsent() < OUTPUT_BYTES && self.connection.in_flight() < IN_FLIGHT
     }
 
     fn has_more(&self, mailbox: &Mailbox) -> bool {
-        self.has_capacity() && !mailbox.lock().requests.is_empty()
+        self.has_capacity() && (self.writing.is_some() || !mailbox.lock().requests.is_empty())
     }
 
     /// Moves commands from the mailbox to the write buffer. `false`: nobody wants the connection any more.
     fn transmit(&mut self, mailbox: &Mailbox, cx: &Context<'_>) -> bool {
+        self.write_on();
         let mut state = mailbox.lock();
-        while self.has_capacity() {
+        while self.writing.is_none() && self.has_capacity() {
             let Some(mut request) = state.pop() else {
                 break;
             };
-            self.wire.output().extend_from_slice(&request.bytes);
-            request.end = self.wire.appended();
+            request.runs_at = self.wire.appended() + request.body.harmless() as u64;
             request.sendings += 1;
-            self.connection.request(request, 1);
+            match &request.body {
+                Body::Command { bytes, .. } => self.wire.output().extend_from_slice(bytes),
+                Body::Batch(batch) => {
+                    self.writing = Some((Arc::clone(batch), 0));
+                    self.write_on();
+                }
+            }
+            if request.body.patience() != Patience::Usual {
+                self.blocking += 1;
+                // Who blocks answers no PING.
+                self.connection.pause();
+            }
+            let replies = request.body.replies();
+            self.connection.request(request, replies);
         }
         state.wake_task_here(cx);
         let waiting = state.take_waiting();
-        let open =
-            !(state.closing && state.requests.is_empty() && self.connection.in_flight() == 0);
+        let open = match state.closing {
+            Closing::No => true,
+            Closing::WhenDone => !(state.requests.is_empty() && self.connection.in_flight() == 0),
+            Closing::Now => false,
+        };
         drop(state);
         waiting.into_values().for_each(Waker::wake);
         open
     }
 
+    /// Goes on writing the batch that is being written, as far as there is room.
+    fn write_on(&mut self) {
+        let Some((batch, written)) = &mut self.writing else {
+            return;
+        };
+        let rest = &batch.wire()[*written..];
+        let room = OUTPUT_BYTES.saturating_sub(self.wire.unsent());
+        let now = rest.len().min(room);
+        self.wire.output().extend_from_slice(&rest[..now]);
+        *written += now;
+        if now == rest.len() {
+            self.writing = None;
+        }
+    }
+
+    /// Time for a PING, or too late for its answer, which is `false`.
+    fn handle_timeout(&mut self, now: Instant) -> bool {
+        if self.writing.is_some() {
+            // It would stand in the middle of the batch. The replies to that prove as much.
+            return self.connection.handle_timeout_unasked(now);
+        }
+        self.connection.handle_timeout(now, self.wire.output())
+    }
+
     fn receive(&mut self, now: Instant) -> Result<()> {
         self.connection.heard(now);
-        let mut staged: Vec<(Range<usize>, Request)> = Vec::new();
+        let mut staged: Vec<(Range<usize>, Option<Request>)> = Vec::new();
         let outcome = loop {
             match self
                 .connection
                 .poll_event(self.wire.input(), &mut self.subscriptions, now)
             {
-                Ok(Some(Event::Replies {
-                    range,
-                    done: Some(request),
-                })) => {
-                    staged.push((range, request));
-                }
+                Ok(Some(Event::Replies { range, done })) => staged.push((range, done)),
                 Ok(Some(_)) => {}
                 Ok(None) => break Ok(()),
                 Err(error) => break Err(error),
@@ -446,12 +349,82 @@ impl Line {
             self.wire.skip(consumed);
             Bytes::new()
         } else {
+            self.progress = None;
             self.wire.take(consumed)
         };
         for (range, request) in staged {
-            request.slot.answer(Ok(Blob::slice(&block, range)));
+            match request {
+                Some(request) => self.complete(&request, &block, range, now)?,
+                None => {
+                    self.progress = Some(now);
+                    self.add_part(&block, range)?;
+                }
+            }
         }
         Ok(outcome?)
+    }
+
+    /// The answer to the oldest request is complete.
+    fn complete(
+        &mut self,
+        request: &Request,
+        block: &Bytes,
+        range: Range<usize>,
+        now: Instant,
+    ) -> Result<()> {
+        if request.body.patience() != Patience::Usual {
+            self.blocking -= 1;
+            if self.blocking == 0 {
+                self.connection.resume(now);
+            }
+        }
+        let answer = match &request.body {
+            Body::Command { .. } => Answer::Reply(Blob::slice(block, range)),
+            Body::Batch(batch) if batch.transaction => {
+                let mut transaction = match std::mem::take(&mut self.part) {
+                    Part::Transaction(transaction) => transaction,
+                    _ => Transaction::new(batch.commands),
+                };
+                let replies = block.slice(range);
+                let exec = transaction.handle_replies(&replies)?;
+                Answer::Exec {
+                    refusal: transaction.refusal().cloned(),
+                    reply: exec.map_or_else(Bytes::new, |exec| replies.slice(exec)),
+                }
+            }
+            Body::Batch(_) => {
+                let mut parts = match std::mem::take(&mut self.part) {
+                    Part::Replies(parts) => parts,
+                    _ => Vec::new(),
+                };
+                parts.push(block.slice(range));
+                Answer::Replies(parts)
+            }
+        };
+        request.answer(Ok(answer));
+        Ok(())
+    }
+
+    /// Part of the answer to the oldest request has come.
+    fn add_part(&mut self, block: &Bytes, range: Range<usize>) -> Result<()> {
+        let Some(Body::Batch(batch)) = self.connection.requests().next().map(|it| &it.body) else {
+            return Ok(());
+        };
+        if batch.transaction {
+            if !matches!(self.part, Part::Transaction(_)) {
+                self.part = Part::Transaction(Transaction::new(batch.commands));
+            }
+        } else if !matches!(self.part, Part::Replies(_)) {
+            self.part = Part::Replies(Vec::new());
+        }
+        match &mut self.part {
+            Part::Transaction(transaction) => {
+                transaction.handle_replies(&block[range])?;
+            }
+            Part::Replies(parts) => parts.push(block.slice(range)),
+            Part::None => {}
+        }
+        Ok(())
     }
 }
 
@@ -465,6 +438,10 @@ impl Link for CommandLink {
             subscriptions: Subscriptions::new(),
             mute: false,
             stuck_at: None,
+            writing: None,
+            part: Part::None,
+            progress: None,
+            blocking: 0,
         });
     }
 
@@ -482,7 +459,7 @@ impl Link for CommandLink {
         loop {
             let due = self.expire(Instant::now());
             let mut state = self.mailbox.lock();
-            if state.closing {
+            if state.closing != Closing::No {
                 return Poll::Ready(());
             }
             state.wake_task_here(cx);
@@ -501,15 +478,20 @@ impl Link for CommandLink {
         let error = error.unwrap_or_else(|| Error::closed("the client's runtime has ended"));
         self.lose(&error);
         let mut state = self.mailbox.lock();
-        state.ended = Some(error.clone());
-        state.bytes = 0;
-        let requests = std::mem::take(&mut state.requests);
-        let waiting = std::mem::take(&mut state.waiting);
+        let (requests, waiting) = state.end(error.clone());
         drop(state);
         for request in requests {
-            request.slot.answer(Err(error.clone()));
+            request.answer(Err(error.clone()));
         }
         waiting.into_values().for_each(Waker::wake);
+    }
+}
+
+/// Serves a connection that is not made again when it is lost.
+pub(crate) async fn serve(mut link: CommandLink) {
+    match poll_fn(|cx| link.poll_run(cx)).await {
+        End::Closed => link.ended(None),
+        End::Lost(error) | End::Over(error) => link.ended(Some(error)),
     }
 }
 
@@ -519,26 +501,5 @@ impl Drop for CommandLink {
         if self.mailbox.lock().ended.is_none() {
             self.ended(None);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn who_waits_for_room_has_one_place_however_often_it_asks_and_none_when_it_is_gone() {
-        let mailbox = Mailbox::default();
-        let mut cx = Context::from_waker(Waker::noop());
-        let mut large = vec![0; MAILBOX_BYTES];
-        assert!(mailbox.poll_send(&mut large, &mut None, &mut cx).is_ready());
-        let (mut bytes, mut place) = (vec![0], None);
-        for _ in 0..3 {
-            let sent = mailbox.poll_send(&mut bytes, &mut place, &mut cx);
-            assert!(sent.is_pending());
-            assert_eq!(mailbox.lock().waiting.len(), 1);
-        }
-        mailbox.give_up(place.unwrap());
-        assert!(mailbox.lock().waiting.is_empty());
     }
 }

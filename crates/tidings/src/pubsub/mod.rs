@@ -119,7 +119,7 @@ enum Step<P> {
 impl<P: FromPayload> PubSub<P> {
     async fn open(builder: PubSubBuilder<P>) -> Result<Self> {
         let config = Arc::clone(builder.client.config());
-        let permit = builder.client.permit().await?;
+        let permit = builder.client.pool().permit().await?;
         let connected = supervise::connect(&config).await?;
         let shared = Shared::new(Bounds {
             unseen: builder.ignore_confirmations,

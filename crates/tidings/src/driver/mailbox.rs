@@ -1,0 +1,508 @@
+//! What requesters and the task of a connection share: requests on their way there, and answers on their way back.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::future::Future;
+use std::ops::{Deref, Range};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tidings_proto::{Blob, Refusal};
+
+use crate::error::{Error, Result};
+
+/// Requests that wait to be written; more of them wait in their callers.
+const MAILBOX_REQUESTS: usize = 16 * 1024;
+
+/// Bytes of requests that wait to be written, beside the one that goes beyond.
+const MAILBOX_BYTES: usize = 8 << 20;
+
+/// What is sent: one command, or many.
+#[derive(Debug)]
+pub(crate) enum Body {
+    Command { bytes: Vec<u8>, patience: Patience },
+    Batch(Arc<Batch>),
+}
+
+impl Default for Body {
+    fn default() -> Self {
+        Self::Command {
+            bytes: Vec::new(),
+            patience: Patience::Usual,
+        }
+    }
+}
+
+/// Commands that are sent in one go.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    /// MULTI, the commands, and EXEC if it is sent.
+    pub(crate) bytes: Vec<u8>,
+    /// Where in that lies what goes over the wire.
+    pub(crate) wire: Range<usize>,
+    /// Where the commands lie.
+    pub(crate) inner: Range<usize>,
+    /// How many commands there are, MULTI and EXEC not counted.
+    pub(crate) commands: usize,
+    pub(crate) transaction: bool,
+    /// How many bytes have to leave before any command can run.
+    pub(crate) harmless: usize,
+    pub(crate) patience: Patience,
+}
+
+impl Batch {
+    /// What goes over the wire.
+    pub(crate) fn wire(&self) -> &[u8] {
+        &self.bytes[self.wire.clone()]
+    }
+
+    /// The commands, without MULTI and EXEC.
+    pub(crate) fn command_bytes(&self) -> &[u8] {
+        &self.bytes[self.inner.clone()]
+    }
+}
+
+/// How long a request may take to be answered, beside the time that every answer may take.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// No longer.
+    #[default]
+    Usual,
+    /// It blocks on purpose for so long; its connection then answers no PING either.
+    Blocks(Duration),
+    /// It may block for ever.
+    Endless,
+}
+
+impl Patience {
+    /// When an answer is overdue that may usually take until `limit` after `since`.
+    fn due(self, since: Instant, limit: Duration) -> Option<Instant> {
+        match self {
+            Self::Usual => since.checked_add(limit),
+            Self::Blocks(time) => since.checked_add(limit)?.checked_add(time),
+            Self::Endless => None,
+        }
+    }
+}
+
+impl Body {
+    pub(crate) fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Command { bytes, .. } => bytes,
+            Self::Batch(batch) => batch.wire(),
+        }
+    }
+
+    /// The same once more.
+    pub(crate) fn again(&self) -> Self {
+        match self {
+            Self::Command { bytes, patience } => Self::Command {
+                bytes: bytes.clone(),
+                patience: *patience,
+            },
+            Self::Batch(batch) => Self::Batch(Arc::clone(batch)),
+        }
+    }
+
+    pub(crate) fn replies(&self) -> usize {
+        match self {
+            Self::Command { .. } => 1,
+            Self::Batch(batch) if batch.transaction => batch.commands + 2,
+            Self::Batch(batch) => batch.commands,
+        }
+    }
+
+    pub(crate) fn patience(&self) -> Patience {
+        match self {
+            Self::Command { patience, .. } => *patience,
+            Self::Batch(batch) => batch.patience,
+        }
+    }
+
+    /// How many bytes have to leave before anything can run.
+    pub(crate) fn harmless(&self) -> usize {
+        match self {
+            Self::Command { bytes, .. } => bytes.len(),
+            Self::Batch(batch) => batch.harmless,
+        }
+    }
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// To a command.
+    Reply(Blob),
+    /// To the commands of a batch: whole replies, in order.
+    Replies(Vec<Bytes>),
+    /// To a transaction.
+    Exec {
+        /// The first command that was not queued.
+        refusal: Option<Refusal>,
+        /// The reply to EXEC.
+        reply: Bytes,
+    },
+}
+
+/// Where a requester waits for its answer.
+#[derive(Debug, Default)]
+pub(crate) struct Slot(Mutex<SlotState>);
+
+#[derive(Debug, Default)]
+struct SlotState {
+    answer: Option<Result<Answer>>,
+    waker: Option<Waker>,
+}
+
+impl Slot {
+    fn poll(&self, cx: &mut Context<'_>) -> Poll<Result<Answer>> {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match state.answer.take() {
+            Some(answer) => Poll::Ready(answer),
+            None => {
+                match &mut state.waker {
+                    Some(waker) => waker.clone_from(cx.waker()),
+                    none => *none = Some(cx.waker().clone()),
+                }
+                Poll::Pending
+            }
+        }
+    }
+
+    fn answer(&self, answer: Result<Answer>) {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.answer = Some(answer);
+        let waker = state.waker.take();
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+/// A request on its way.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) body: Body,
+    slot: Arc<Slot>,
+    since: Instant,
+    /// It may have run as soon as the stream of bytes of its connection has left up to here.
+    pub(crate) runs_at: u64,
+    pub(crate) sendings: u32,
+}
+
+impl Request {
+    /// Nobody waits for the answer.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        Arc::strong_count(&self.slot) == 1
+    }
+
+    pub(crate) fn answer(&self, answer: Result<Answer>) {
+        self.slot.answer(answer);
+    }
+
+    /// When its answer is overdue.
+    pub(crate) fn due(&self, limit: Duration) -> Option<Instant> {
+        self.body.patience().due(self.since, limit)
+    }
+}
+
+/// What requesters and the task share.
+#[derive(Debug, Default)]
+pub(crate) struct Mailbox(Mutex<State>);
+
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    pub(crate) requests: VecDeque<Request>,
+    pub(crate) bytes: usize,
+    /// Whoever found no room, by the order of coming.
+    waiting: BTreeMap<u64, Waker>,
+    newest_place: u64,
+    pub(crate) closing: Closing,
+    /// Since when nobody has had the connection, if it is one of those that are lent.
+    idle_since: Option<Instant>,
+    pub(crate) ended: Option<Error>,
+    task: Option<Waker>,
+    /// Where answers go that nobody waits for.
+    nobody: Arc<Slot>,
+}
+
+/// Whether the connection is still wanted.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Closing {
+    #[default]
+    No,
+    /// Not after the last answer.
+    WhenDone,
+    /// Not at all.
+    Now,
+}
+
+impl Mailbox {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts a request in, if there is room; takes `body` only then. Otherwise the caller has a `place` among those
+    /// that wait, which is to be [given up](Self::give_up) if it does not come again.
+    fn poll_send(
+        &self,
+        body: &mut Body,
+        place: &mut Option<u64>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Arc<Slot>>> {
+        let mut state = self.lock();
+        if let Some(error) = &state.ended {
+            return Poll::Ready(Err(error.clone()));
+        }
+        if !state.has_room() {
+            let place = *place.get_or_insert_with(|| {
+                state.newest_place += 1;
+                state.newest_place
+            });
+            state.waiting.insert(place, cx.waker().clone());
+            return Poll::Pending;
+        }
+        if let Some(place) = place.take() {
+            state.waiting.remove(&place);
+        }
+        let slot = Arc::new(Slot(Mutex::new(SlotState {
+            answer: None,
+            waker: Some(cx.waker().clone()),
+        })));
+        let task = state.push(std::mem::take(body), &slot);
+        drop(state);
+        wake(task);
+        Poll::Ready(Ok(slot))
+    }
+
+    /// Puts a command in whose answer nobody waits for, and whether there is room or not.
+    pub(crate) fn send_and_forget(&self, bytes: Vec<u8>) {
+        let mut state = self.lock();
+        if state.ended.is_some() {
+            return;
+        }
+        let body = Body::Command {
+            bytes,
+            patience: Patience::Usual,
+        };
+        // A slot that is held here is not abandoned.
+        let nobody = Arc::clone(&state.nobody);
+        let task = state.push(body, &nobody);
+        drop(state);
+        wake(task);
+    }
+
+    /// Whoever has this place does not wait any longer.
+    fn give_up(&self, place: u64) {
+        let waker = self.lock().waiting.remove(&place);
+        drop(waker);
+    }
+
+    /// Nobody will send any more.
+    pub(crate) fn close(&self, closing: Closing) {
+        let mut state = self.lock();
+        state.closing = closing;
+        let task = state.task.take();
+        drop(state);
+        wake(task);
+    }
+
+    /// Nobody has the connection from now on. `false` if it has come to its end.
+    pub(crate) fn begin_idling(&self) -> bool {
+        let mut state = self.lock();
+        state.idle_since = Some(Instant::now());
+        let task = state.task.take();
+        let alive = state.ended.is_none();
+        drop(state);
+        wake(task);
+        alive
+    }
+
+    /// Somebody has the connection again. `false` if it has come to its end.
+    pub(crate) fn end_idling(&self) -> bool {
+        let mut state = self.lock();
+        state.idle_since = None;
+        state.ended.is_none() && state.closing == Closing::No
+    }
+}
+
+impl State {
+    fn has_room(&self) -> bool {
+        self.requests.len() < MAILBOX_REQUESTS && self.bytes < MAILBOX_BYTES
+    }
+
+    fn push(&mut self, body: Body, slot: &Arc<Slot>) -> Option<Waker> {
+        self.bytes += body.bytes().len();
+        self.requests.push_back(Request {
+            body,
+            slot: Arc::clone(slot),
+            since: Instant::now(),
+            runs_at: 0,
+            sendings: 0,
+        });
+        self.task.take()
+    }
+
+    /// Those that wait for room, if there is room now: to be woken without the lock.
+    pub(crate) fn take_waiting(&mut self) -> BTreeMap<u64, Waker> {
+        if self.has_room() {
+            std::mem::take(&mut self.waiting)
+        } else {
+            BTreeMap::new()
+        }
+    }
+
+    /// The next request that somebody waits for.
+    pub(crate) fn pop(&mut self) -> Option<Request> {
+        loop {
+            let request = self.requests.pop_front()?;
+            self.bytes -= request.body.bytes().len();
+            if !request.is_abandoned() {
+                return Some(request);
+            }
+        }
+    }
+
+    /// Puts a request back in front of all others.
+    pub(crate) fn put_back(&mut self, request: Request) {
+        self.bytes += request.body.bytes().len();
+        self.requests.push_front(request);
+    }
+
+    pub(crate) fn wake_task_here(&mut self, cx: &Context<'_>) {
+        match &mut self.task {
+            Some(waker) => waker.clone_from(cx.waker()),
+            none => *none = Some(cx.waker().clone()),
+        }
+    }
+
+    /// There will be no further connection; gives what waited for one.
+    pub(crate) fn end(&mut self, error: Error) -> (VecDeque<Request>, BTreeMap<u64, Waker>) {
+        self.ended = Some(error);
+        self.bytes = 0;
+        let requests = std::mem::take(&mut self.requests);
+        (requests, std::mem::take(&mut self.waiting))
+    }
+
+    /// When the connection will have been idle for too long; from then on nobody gets it any more.
+    pub(crate) fn poll_idle(&mut self, limit: Duration, now: Instant) -> Option<Instant> {
+        let due = self.idle_since?.checked_add(limit)?;
+        if due <= now {
+            self.closing = Closing::Now;
+        }
+        Some(due)
+    }
+}
+
+fn wake(task: Option<Waker>) {
+    if let Some(task) = task {
+        task.wake();
+    }
+}
+
+/// A request from its first poll to its answer.
+///
+/// Dropped before its first poll, nothing is sent. Dropped later, it may run all the same; its answer goes to
+/// nobody, and to nobody else.
+#[derive(Debug)]
+pub(crate) struct Sending<M: Deref<Target = Mailbox>> {
+    mailbox: M,
+    state: SendingState,
+}
+
+#[derive(Debug)]
+enum SendingState {
+    Unsent {
+        body: Body,
+        /// Where it waits for room.
+        place: Option<u64>,
+    },
+    Sent(Arc<Slot>),
+    Answered,
+}
+
+impl<M: Deref<Target = Mailbox>> Sending<M> {
+    pub(crate) fn new(mailbox: M, body: Body) -> Self {
+        let state = SendingState::Unsent { body, place: None };
+        Self { mailbox, state }
+    }
+
+    /// Nothing of it is under way: it was not sent, or it was answered.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        !matches!(self.state, SendingState::Sent(_))
+    }
+}
+
+impl<M: Deref<Target = Mailbox> + Unpin> Future for Sending<M> {
+    type Output = Result<Answer>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Answer>> {
+        let this = &mut *self;
+        match &mut this.state {
+            SendingState::Unsent { body, place } => {
+                let slot = std::task::ready!(this.mailbox.poll_send(body, place, cx))?;
+                this.state = SendingState::Sent(slot);
+                Poll::Pending
+            }
+            SendingState::Sent(slot) => {
+                let answer = std::task::ready!(slot.poll(cx));
+                this.state = SendingState::Answered;
+                Poll::Ready(answer)
+            }
+            SendingState::Answered => Poll::Ready(Err(Error::misuse(
+                "a request was awaited again after its end",
+            ))),
+        }
+    }
+}
+
+impl<M: Deref<Target = Mailbox>> Drop for Sending<M> {
+    fn drop(&mut self) {
+        if let SendingState::Unsent {
+            place: Some(place), ..
+        } = self.state
+        {
+            self.mailbox.give_up(place);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn body(len: usize) -> Body {
+        Body::Command {
+            bytes: vec![0; len],
+            patience: Patience::Usual,
+        }
+    }
+
+    #[test]
+    fn who_waits_for_room_has_one_place_however_often_it_asks_and_none_when_it_is_gone() {
+        let mailbox = Mailbox::default();
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut large = body(MAILBOX_BYTES);
+        assert!(mailbox.poll_send(&mut large, &mut None, &mut cx).is_ready());
+        let mut waiting = Sending::new(&mailbox, body(1));
+        for _ in 0..3 {
+            assert!(Pin::new(&mut waiting).poll(&mut cx).is_pending());
+            assert_eq!(mailbox.lock().waiting.len(), 1);
+        }
+        drop(waiting);
+        assert!(mailbox.lock().waiting.is_empty());
+    }
+
+    #[test]
+    fn what_blocks_has_its_own_time_beside_the_usual() {
+        let (now, limit) = (Instant::now(), Duration::from_secs(1));
+        let due = |patience: Patience| patience.due(now, limit);
+        assert_eq!(due(Patience::Usual), Some(now + limit));
+        assert_eq!(due(Patience::Blocks(limit)), Some(now + 2 * limit));
+        assert_eq!(due(Patience::Endless), None);
+        assert_eq!(due(Patience::Blocks(Duration::MAX)), None);
+    }
+}

@@ -1,0 +1,305 @@
+//! Many commands in one go.
+
+mod execute;
+mod replies;
+
+use std::fmt;
+use std::sync::Arc;
+
+use tidings_proto::{Command, CommandRef, CommandWriter};
+
+pub use execute::{Execute, ExecuteEach};
+pub use replies::{FromReplies, Replies};
+
+use crate::client::Client;
+use crate::commands::refused;
+use crate::driver::mailbox::{Batch, Patience};
+use crate::error::{Error, Result};
+use crate::run::patience;
+use crate::watch::Watched;
+
+const MULTI: &[u8] = b"*1\r\n$5\r\nMULTI\r\n";
+const EXEC: &[u8] = b"*1\r\n$4\r\nEXEC\r\n";
+
+/// Commands that are gathered, sent in one go, and answered together.
+///
+/// Made by [`Client::pipeline`], or by [`Watch::multi`](crate::Watch::multi). It has the methods of
+/// [`Commands`](crate::Commands), which add a command each and can be chained; the types of the replies are named
+/// where it is executed: a tuple of one type a command, a `Vec` of one type for all, or `()`.
+///
+/// ```no_run
+/// # async fn example(client: tidings::Client) -> tidings::Result<()> {
+/// let (ok, added, n): (bool, i64, i64) =
+///     client.pipeline().set("foo", "bar").sadd("faz", "baz").incr("auto_number").execute().await?;
+///
+/// let mut pipeline = client.pipeline();
+/// for n in 0..1000 {
+///     pipeline.get(format!("key:{n}"));
+/// }
+/// let values: Vec<Option<String>> = pipeline.execute().await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// It is a transaction (`MULTI`, `EXEC`) unless [`transaction(false)`](Self::transaction) says otherwise: its
+/// commands are run with nobody else's in between, and all or none of them. What fails while it runs, such as a
+/// command on a value of another type, undoes nothing.
+///
+/// Of any length: it is written and read in turn. Executed, it is empty and can be used again.
+///
+/// Commands of Pub/Sub's subscriptions do not exist here, since they would break the framing of the replies;
+/// nor do `MULTI` and `WATCH`.
+///
+/// ```compile_fail,E0599
+/// fn subscribing(client: tidings::Client) {
+///     client.pipeline().subscribe("news");
+/// }
+/// ```
+#[must_use = "a pipeline does nothing until it is executed"]
+pub struct Pipeline {
+    target: Target,
+    /// MULTI, whether it is sent or not, and the commands.
+    buffer: Vec<u8>,
+    /// Where the last complete command ends: whatever is behind was broken off.
+    complete: usize,
+    /// Where the first command ends.
+    first: usize,
+    commands: usize,
+    transaction: bool,
+    patience: Patience,
+    misuse: Option<Error>,
+}
+
+enum Target {
+    Client(Client),
+    Watch(Watched),
+    /// The transaction of a watch was executed.
+    Over,
+}
+
+impl Pipeline {
+    pub(crate) fn new(client: Client) -> Self {
+        Self::to(Target::Client(client))
+    }
+
+    pub(crate) fn watching(watched: Watched) -> Self {
+        Self::to(Target::Watch(watched))
+    }
+
+    fn to(target: Target) -> Self {
+        Self {
+            target,
+            buffer: MULTI.to_vec(),
+            complete: MULTI.len(),
+            first: MULTI.len(),
+            commands: 0,
+            transaction: true,
+            patience: Patience::Usual,
+            misuse: None,
+        }
+    }
+
+    /// Whether the commands are run as a transaction, which is so unless this says otherwise.
+    ///
+    /// With `false` they are only sent together: others' commands may be run in between. What a
+    /// [`Watch`](crate::Watch) has become is always a transaction.
+    pub fn transaction(&mut self, transaction: bool) -> &mut Self {
+        if !transaction && matches!(self.target, Target::Watch(_)) {
+            self.misuse.get_or_insert_with(|| {
+                Error::misuse(
+                    "what a Watch has become is a transaction, and cannot be told not to be",
+                )
+            });
+        }
+        self.transaction = transaction;
+        self
+    }
+
+    /// How many commands there are.
+    pub fn len(&self) -> usize {
+        self.commands
+    }
+
+    /// Whether there is no command.
+    pub fn is_empty(&self) -> bool {
+        self.commands == 0
+    }
+
+    /// Adds any command.
+    ///
+    /// Those that cannot stand in a pipeline (`MULTI`, `SUBSCRIBE`, `SELECT`, …) make its execution fail as a
+    /// [misuse](crate::ErrorKind::Misuse), before anything is sent.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "as Commands::run: a command is made where it is given"
+    )]
+    pub fn run(&mut self, command: Command) -> &mut Self {
+        if let Some(error) = refused(command.view()) {
+            self.misuse.get_or_insert(error);
+        }
+        self.buffer.truncate(self.complete);
+        self.buffer.extend_from_slice(command.as_bytes());
+        self.completed(true);
+        self
+    }
+
+    /// Begins a command at the end of the others.
+    #[inline]
+    pub(crate) fn begin(&mut self, name: &str) -> CommandWriter<'_> {
+        self.buffer.truncate(self.complete);
+        CommandWriter::new(&mut self.buffer, name)
+    }
+
+    /// The command that was begun last is complete.
+    #[inline]
+    pub(crate) fn completed(&mut self, may_block: bool) {
+        if may_block {
+            self.note_blocking();
+        }
+        self.complete = self.buffer.len();
+        self.commands += 1;
+        if self.commands == 1 {
+            self.first = self.complete;
+        }
+    }
+
+    /// Outside of a transaction, a command that blocks holds up those behind it.
+    fn note_blocking(&mut self) {
+        let last = self.buffer.get(self.complete..).unwrap_or_default();
+        let blocking = CommandRef::split_first(last).and_then(|(command, _)| command.blocks());
+        let Some(blocking) = blocking else { return };
+        self.patience = match (self.patience, patience(blocking)) {
+            (Patience::Blocks(one), Patience::Blocks(other)) => {
+                Patience::Blocks(one.saturating_add(other))
+            }
+            (Patience::Usual, new) => new,
+            _ => Patience::Endless,
+        };
+    }
+
+    /// Sends the commands, and decodes their replies to a tuple of types, a `Vec`, an array, or `()`.
+    ///
+    /// Nothing is sent before the future is polled; dropped, it is as with a command: all of it may run, or
+    /// nothing, or, unless it is a transaction, a part.
+    ///
+    /// # Errors
+    ///
+    /// The error of the first command that has one, which [says](Error::command_number) which it was. In a
+    /// transaction: a command that the server refuses to queue, and then nothing has run; and an error of kind
+    /// [`Watch`](crate::ErrorKind::Watch) if a watched key has changed. A tuple or an array of another length than
+    /// the pipeline is a [misuse](crate::ErrorKind::Misuse), and nothing is sent.
+    ///
+    /// A lost connection fails the whole, and [`may_have_run`](Error::may_have_run) says whether any of it may have
+    /// run; if not, it is sent again first. Of a [`Watch`](crate::Watch)'s nothing is sent again.
+    pub fn execute<T: FromReplies>(&mut self) -> Execute<T> {
+        Execute::new(self.take(T::COUNT))
+    }
+
+    /// Sends the commands, and gives what each of them came to.
+    ///
+    /// # Errors
+    ///
+    /// Those that concern all commands, as with [`execute`](Self::execute): a lost connection, a command that was
+    /// not queued, a watched key that has changed.
+    pub fn execute_each(&mut self) -> ExecuteEach {
+        ExecuteEach::new(self.take(None))
+    }
+
+    /// What is to be sent, and where to; leaves an empty pipeline.
+    fn take(&mut self, count: Option<usize>) -> execute::Plan {
+        let target = match &self.target {
+            Target::Client(client) => Target::Client(client.clone()),
+            Target::Watch(_) => std::mem::replace(&mut self.target, Target::Over),
+            Target::Over => Target::Over,
+        };
+        let mut fresh = Self::to(Target::Over);
+        fresh.transaction = self.transaction;
+        std::mem::swap(&mut fresh.target, &mut self.target);
+        let full = std::mem::replace(self, fresh);
+        full.plan(target, count)
+    }
+
+    fn plan(self, target: Target, count: Option<usize>) -> execute::Plan {
+        if let Err(error) = self.check(&target, count) {
+            return execute::Plan::Known(Err(error));
+        }
+        let watching = matches!(target, Target::Watch(_));
+        if self.commands == 0 && !watching {
+            return execute::Plan::Known(Ok(()));
+        }
+        let batch = Arc::new(self.into_batch());
+        match target {
+            Target::Client(client) => execute::Plan::Shared(client, batch),
+            Target::Watch(watched) => execute::Plan::Watching(watched.into_own(), batch),
+            Target::Over => execute::Plan::Known(Ok(())),
+        }
+    }
+
+    fn check(&self, target: &Target, count: Option<usize>) -> Result<()> {
+        if let Some(error) = &self.misuse {
+            return Err(error.clone());
+        }
+        if let Target::Over = target {
+            return Err(Error::misuse(
+                "the transaction of this Watch was executed already: begin again with Client::watch",
+            ));
+        }
+        match count {
+            Some(count) if count != self.commands => Err(Error::misuse(format!(
+                "the pipeline has {} commands, and is executed for {count} replies",
+                self.commands
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    fn into_batch(mut self) -> Batch {
+        self.buffer.truncate(self.complete);
+        let inner = MULTI.len()..self.complete;
+        let (wire, harmless, patience) = if self.transaction {
+            self.buffer.extend_from_slice(EXEC);
+            // Nothing is run before EXEC, and nothing blocks within it.
+            (0..self.buffer.len(), self.buffer.len(), Patience::Usual)
+        } else {
+            (inner.clone(), self.first - inner.start, self.patience)
+        };
+        Batch {
+            bytes: self.buffer,
+            wire,
+            inner,
+            commands: self.commands,
+            transaction: self.transaction,
+            harmless,
+            patience,
+        }
+    }
+}
+
+impl fmt::Debug for Pipeline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pipeline")
+            .field("commands", &self.commands)
+            .field("transaction", &self.transaction)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Makes a method of a pipeline of each row of a table.
+macro_rules! pipeline_methods {
+    ($(
+        $(#[$meta:meta])*
+        fn $name:ident $([$reply:ident])? $(<$($shape:ident),+>)? ($($arg:ident: $type:ty),*) -> $out:ty
+            = [$first:literal $($word:tt)*];
+    )*) => {$(
+        #[doc = concat!("Adds [`", stringify!($name), "`](crate::Commands::", stringify!($name), ").")]
+        pub fn $name $(<$($shape),+>)? (&mut self $(, $arg: $type)*) -> &mut Self {
+            let mut command = self.begin($first);
+            $(command.arg($word);)*
+            let _ = &mut command;
+            self.completed(const { tidings_proto::may_block($first) });
+            self
+        }
+    )*};
+}
+
+pub(crate) use pipeline_methods;

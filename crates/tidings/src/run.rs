@@ -1,0 +1,168 @@
+//! A command from its making to its reply.
+
+use std::fmt;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use tidings_proto::{Blob, Blocking, Command, FromReply, Reply};
+
+use crate::commands::refused;
+use crate::driver::mailbox::{Answer, Body, Mailbox, Patience, Sending};
+use crate::error::{Error, ErrorKind, Result};
+use crate::pool::{Own, Pool};
+
+/// A command of a [`Client`](crate::Client) or a [`Watch`](crate::Watch) that runs when it is awaited.
+///
+/// # Cancel safety
+///
+/// Dropped before its first poll, nothing is sent. Dropped later, the command may run all the same; its reply goes
+/// to nobody, and to nobody else. One that blocks (`BLPOP`) has a connection of its own, which is closed then: what
+/// the server gave at that moment (an element that `BLPOP` took) is lost.
+#[must_use = "a command runs when it is awaited"]
+pub struct Run<'a, T> {
+    state: State<'a>,
+    /// The connection, if it is one that a [`Watch`](crate::Watch) has.
+    watching: Option<&'a Own>,
+    reply: PhantomData<fn() -> T>,
+}
+
+enum State<'a> {
+    Sending(Sending<&'a Mailbox>),
+    /// On a connection that is yet to be had.
+    Elsewhere(Pin<Box<dyn Future<Output = Result<Answer>> + Send + 'a>>),
+    Refused(Option<Error>),
+}
+
+impl<'a, T> Run<'a, T> {
+    fn new(state: State<'a>, watching: Option<&'a Own>) -> Self {
+        Self {
+            state,
+            watching,
+            reply: PhantomData,
+        }
+    }
+
+    /// Over the connection that is shared, or one of the pool's if it blocks.
+    pub(crate) fn shared(mailbox: &'a Mailbox, pool: &Arc<Pool>, command: Command) -> Self {
+        let state = match refused(command.view()) {
+            Some(error) => State::Refused(Some(error)),
+            None => match command.view().blocks() {
+                None => return Self::known(mailbox, command),
+                Some(blocking) => {
+                    let body = body(command, patience(blocking));
+                    State::Elsewhere(Box::pin(Arc::clone(pool).run(body)))
+                }
+            },
+        };
+        Self::new(state, None)
+    }
+
+    /// Over the connection that is shared, since it is known that the command may.
+    pub(crate) fn known(mailbox: &'a Mailbox, command: Command) -> Self {
+        let body = body(command, Patience::Usual);
+        Self::new(State::Sending(Sending::new(mailbox, body)), None)
+    }
+
+    /// Over the connection of a watch.
+    pub(crate) fn watching(own: &'a Own, command: Command) -> Self {
+        let view = command.view();
+        if let Some(error) = refused(view) {
+            return Self::new(State::Refused(Some(error)), None);
+        }
+        if !view.is_read_only() {
+            own.note_write();
+        }
+        let patience = view.blocks().map_or(Patience::Usual, patience);
+        let body = body(command, patience);
+        Self::new(State::Sending(own.send(body)), Some(own))
+    }
+
+    /// Over the connection of a watch, since it is known that the command may.
+    pub(crate) fn known_watching(own: &'a Own, command: Command) -> Self {
+        let body = body(command, Patience::Usual);
+        Self::new(State::Sending(own.send(body)), Some(own))
+    }
+}
+
+fn body(command: Command, patience: Patience) -> Body {
+    Body::Command {
+        bytes: command.into_bytes(),
+        patience,
+    }
+}
+
+pub(crate) fn patience(blocking: Blocking) -> Patience {
+    match blocking {
+        Blocking::For(time) => Patience::Blocks(time),
+        _ => Patience::Endless,
+    }
+}
+
+impl<T: FromReply> Future for Run<'_, T> {
+    type Output = Result<T>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
+        let this = &mut *self;
+        let answer = match &mut this.state {
+            State::Sending(sending) => ready!(Pin::new(sending).poll(cx)),
+            State::Elsewhere(running) => ready!(running.as_mut().poll(cx)),
+            State::Refused(error) => Err(error
+                .take()
+                .unwrap_or_else(|| Error::misuse("a command was awaited again after its end"))),
+        };
+        let answer = match this.watching {
+            Some(_) => answer.map_err(lost_while_watching),
+            None => answer,
+        };
+        Poll::Ready(answer.and_then(decode))
+    }
+}
+
+impl<T> Drop for Run<'_, T> {
+    fn drop(&mut self) {
+        if let (Some(own), State::Sending(sending)) = (self.watching, &self.state)
+            && !sending.is_at_rest()
+        {
+            own.leave_in_doubt();
+        }
+    }
+}
+
+impl<T> fmt::Debug for Run<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Run").finish_non_exhaustive()
+    }
+}
+
+/// With its connection, a watch has lost what it saw of its keys.
+pub(crate) fn lost_while_watching(error: Error) -> Error {
+    if matches!(error.kind(), ErrorKind::Misuse | ErrorKind::Server) {
+        return error;
+    }
+    let may_have_run = error.may_have_run();
+    Error::watch("the connection was lost while keys were watched")
+        .with_may_have_run(may_have_run)
+        .with_source(error)
+}
+
+/// What a command's answer is to its caller.
+pub(crate) fn decode<T: FromReply>(answer: Answer) -> Result<T> {
+    match answer {
+        Answer::Reply(frame) => decode_frame(&frame),
+        Answer::Replies(_) | Answer::Exec { .. } => Err(Error::new(
+            ErrorKind::Protocol,
+            "a command was answered as a pipeline is",
+        )),
+    }
+}
+
+fn decode_frame<T: FromReply>(frame: &Blob) -> Result<T> {
+    let reply = match frame.shared() {
+        Some(bytes) => Reply::parse_shared(bytes)?,
+        None => Reply::parse(frame)?,
+    };
+    Ok(T::from_reply(reply)?)
+}

@@ -1,0 +1,178 @@
+//! Watched keys: read first, then write only if nobody else has written meanwhile.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use tidings_proto::{Command, FromReply, ToArgs, cmd};
+
+use crate::client::Client;
+use crate::commands::Commands;
+use crate::driver::mailbox::{Body, Patience};
+use crate::error::{Error, Result};
+use crate::pipeline::Pipeline;
+use crate::pool::Own;
+use crate::run::{Run, decode};
+
+const UNWATCH: &[u8] = b"*1\r\n$7\r\nUNWATCH\r\n";
+
+/// A connection on which keys are watched.
+///
+/// Made by [`Client::watch`], or handed to the closure of [`Client::transaction`]. Its commands run at once; whatever
+/// the watched keys hold is to be read with them. [`multi`](Self::multi) makes a pipeline of it, which is run only
+/// if no watched key has changed since.
+///
+/// ```no_run
+/// # async fn example(client: tidings::Client) -> tidings::Result<()> {
+/// use tidings::Commands;
+///
+/// loop {
+///     let watch = client.watch("OUR-SEQUENCE-KEY").await?;
+///     let current: Option<i64> = watch.get("OUR-SEQUENCE-KEY").await?;
+///     let next = current.unwrap_or(0) + 1;
+///     match watch.multi().set("OUR-SEQUENCE-KEY", next).execute::<()>().await {
+///         Err(error) if error.is_watch() && !error.may_have_run() => continue, // somebody else was faster
+///         outcome => break outcome,
+///     }
+/// }
+/// # }
+/// ```
+///
+/// Dropping it, or its pipeline, ends the watch: the keys are no longer watched, and the connection goes back to
+/// the client's others.
+///
+/// A second `MULTI`, and a `WATCH` behind it, do not compile:
+///
+/// ```compile_fail,E0382
+/// async fn nested(watch: tidings::Watch) {
+///     let transaction = watch.multi();
+///     let again = watch.multi(); // `watch` was moved into its transaction
+/// }
+/// ```
+///
+/// ```compile_fail,E0599
+/// async fn nested(watch: tidings::Watch) {
+///     watch.multi().multi(); // a pipeline has no `multi`
+/// }
+/// ```
+///
+/// ```compile_fail,E0382
+/// async fn too_late(watch: tidings::Watch) -> tidings::Result<()> {
+///     let mut transaction = watch.multi();
+///     watch.watch("another").await?; // `watch` was moved into its transaction
+///     transaction.execute::<()>().await
+/// }
+/// ```
+///
+/// ```compile_fail,E0599
+/// fn too_late(watch: tidings::Watch) {
+///     watch.multi().watch("another"); // a pipeline has no `watch`
+/// }
+/// ```
+///
+/// # Errors
+///
+/// As those of a [`Client`]; but where the connection is lost, the error is of kind
+/// [`Watch`](crate::ErrorKind::Watch), and nothing is sent again: what was seen of the keys is worth nothing any more.
+#[must_use = "dropping a watch ends it"]
+pub struct Watch {
+    watched: Watched,
+}
+
+impl Watch {
+    pub(crate) async fn open(client: Client, command: Command) -> Result<Self> {
+        if command.is_empty() {
+            return Err(Error::misuse("there is no key to watch: name at least one"));
+        }
+        loop {
+            let own = client.pool().connection().await?;
+            match own.send(body(command.clone())).await {
+                Ok(answer) => {
+                    let watched = Watched(Some(own));
+                    decode::<()>(answer)?;
+                    return Ok(Self { watched });
+                }
+                // The server has closed it while nobody looked. The next one may be new.
+                Err(error) if error.is_connection() && own.was_used() => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Watches further keys.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`Watch`].
+    pub async fn watch<S>(&self, keys: impl ToArgs<S>) -> Result<()> {
+        let command = cmd("WATCH").arg(keys);
+        if command.is_empty() {
+            return Ok(());
+        }
+        Run::known_watching(self.watched.own(), command).await
+    }
+
+    /// A transaction that is run only if no watched key has changed. From here on commands are gathered, and run
+    /// together when it is executed.
+    ///
+    /// Executing gives an error of kind [`Watch`](crate::ErrorKind::Watch) if a watched key has changed: nothing has
+    /// run then. Without commands it checks all the same.
+    pub fn multi(self) -> Pipeline {
+        Pipeline::watching(self.watched)
+    }
+
+    /// Whether anything was run on it that may have written; true also later.
+    pub(crate) fn wrote(&self) -> Arc<AtomicBool> {
+        self.watched.own().wrote()
+    }
+}
+
+/// The connection of a watch; dropped, the watch ends and others may use it.
+#[derive(Debug)]
+pub(crate) struct Watched(Option<Own>);
+
+impl Watched {
+    fn own(&self) -> &Own {
+        self.0
+            .as_ref()
+            .expect("it is there until it is taken out or dropped")
+    }
+
+    /// The connection, for whoever ends the watch by EXEC.
+    pub(crate) fn into_own(mut self) -> Own {
+        self.0
+            .take()
+            .expect("it is there until it is taken out or dropped")
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        let Some(own) = self.0.take() else { return };
+        if !own.is_in_doubt() {
+            own.mailbox().send_and_forget(UNWATCH.to_vec());
+            own.give_back();
+        }
+    }
+}
+
+fn body(command: Command) -> Body {
+    Body::Command {
+        bytes: command.into_bytes(),
+        patience: Patience::Usual,
+    }
+}
+
+impl<'a> Commands for &'a Watch {
+    type Output<T: FromReply> = Run<'a, T>;
+
+    fn run<T: FromReply>(self, command: Command) -> Run<'a, T> {
+        Run::watching(self.watched.own(), command)
+    }
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watch").finish_non_exhaustive()
+    }
+}
