@@ -47,6 +47,7 @@ mod pipeline;
 mod pool;
 mod pubsub;
 mod run;
+mod script;
 mod transaction;
 mod watch;
 
@@ -65,6 +66,7 @@ pub use pubsub::{
 pub use run::Run;
 #[cfg(feature = "tls")]
 pub use rustls;
+pub use script::Script;
 pub use tidings_proto::pubsub::{Subscription, SubscriptionKind, SubscriptionState};
 pub use tidings_proto::{
     ArgWriter, Blob, Command, CommandRef, DecodeError, Error as ReplyError, FromReply, Limits,
