@@ -1,82 +1,123 @@
-//! The command line: which of the three programs in one this process is.
+//! The command line: which benchmark, and which of its processes this one is.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use crate::Result;
-use crate::contestants::{self, Assignment};
-use crate::drain::{self, Plan};
-use crate::server;
-use crate::shape::Shape;
+use crate::commands::{Allocations, Pipeline, Publish};
+use crate::contestant::{Assignment, CONTEST, Contestant, Kind};
+use crate::drain::{self, Drain};
+use crate::rounds::{Benchmark, Plan};
+use crate::{Result, measure};
 
 const USAGE: &str = "\
-usage: tidings-bench drain [options]
+usage: tidings-bench BENCHMARK [options]
 
-  --sizes LIST     payload sizes in bytes, or `mix` (100 channels and 10 patterns)
-                   [16,256,4096,65536,mix]
   --runs N         rounds; in each, every contestant runs once [5]
-  --only LIST      these contestants beside `raw`, which the ratios need [all]
-  --messages N     at most so many messages a run
+  --only LIST      these contestants, beside `raw`, which the ratios need [all]
+  --server PATH    the server's program [the newest Redis that is found]; not for `drain`
   --json FILE      write every run to FILE
-
-contestants:
 ";
 
 pub(crate) fn run(arguments: impl Iterator<Item = String>) -> Result<()> {
     let arguments: Vec<String> = arguments.collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments.as_slice() {
-        ["drain", options @ ..] => drain::run(&plan(options)?),
-        // The two below are started by `drain`, each as a process of its own.
-        ["serve", shape, messages] => server::run(shape.parse()?, messages.parse()?),
-        ["contest", name, port, shape, messages] => {
-            contestants::named(name)?.contest(&Assignment {
-                port: port.parse()?,
-                shape: shape.parse()?,
-                messages: messages.parse()?,
-            })
-        }
+        [Drain::NAME, rest @ ..] => start::<Drain>(rest),
+        [Pipeline::NAME, rest @ ..] => start::<Pipeline>(rest),
+        [Publish::NAME, rest @ ..] => start::<Publish>(rest),
+        [Allocations::NAME, rest @ ..] if measure::heap().is_some() => start::<Allocations>(rest),
+        [Allocations::NAME, ..] => Err(
+            "only tidings-bench-allocations counts them: `cargo xtask bench allocations` runs it"
+                .into(),
+        ),
+        // Started by `drain`, a process of its own.
+        [drain::SERVE, shape, messages] => drain::serve(shape.parse()?, messages.parse()?),
         [] | ["help" | "--help" | "-h", ..] => {
             print!("{USAGE}");
-            for contestant in contestants::ALL {
-                println!("  {:<12} {}", contestant.name, contestant.usage);
-            }
+            describe::<Drain>();
+            describe::<Pipeline>();
+            describe::<Publish>();
+            describe::<Allocations>();
             Ok(())
         }
         [other, ..] => Err(format!("unknown command `{other}`; try `tidings-bench help`").into()),
     }
 }
 
-fn plan(options: &[&str]) -> Result<Plan> {
-    let mut plan = Plan {
-        shapes: Shape::USUAL.to_vec(),
-        rounds: 5,
-        contestants: contestants::ALL.iter().collect(),
-        most_messages: u64::MAX,
-        json: None,
-    };
+fn describe<B: Benchmark>() {
+    let shapes: Vec<String> = B::usual_shapes().iter().map(B::Shape::to_string).collect();
+    println!("\n{}", B::NAME);
+    println!(
+        "  {:<18} [{}]",
+        format!("{} LIST", B::SHAPES_OPTION),
+        shapes.join(",")
+    );
+    println!(
+        "  {:<18} at most so many a run",
+        format!("--{} N", B::UNITS)
+    );
+    for contestant in B::contestants() {
+        println!("  {:<18} {}", contestant.name, contestant.usage);
+    }
+}
+
+/// The benchmark, or one contestant's run in it.
+fn start<B: Benchmark>(arguments: &[&str]) -> Result<()> {
+    match arguments {
+        [CONTEST, name, port, shape, count] => named::<B>(name)?.contest(&Assignment {
+            port: port.parse()?,
+            shape: shape.parse()?,
+            count: count.parse()?,
+        }),
+        options => plan::<B>(options)?.carry_out(),
+    }
+}
+
+fn named<B: Benchmark>(name: &str) -> Result<&'static Contestant<B::Shape>> {
+    let found = B::contestants()
+        .iter()
+        .find(|contestant| contestant.name == name);
+    found.ok_or_else(|| format!("no contestant of {} is called `{name}`", B::NAME).into())
+}
+
+fn plan<B: Benchmark>(options: &[&str]) -> Result<Plan<B>> {
+    let mut shapes = B::usual_shapes().to_vec();
+    let mut contestants: Vec<_> = B::contestants().iter().collect();
+    let (mut rounds, mut at_most) = (5, u64::MAX);
+    let (mut json, mut server) = (None, None);
     let mut options = options.iter();
     while let Some(option) = options.next() {
         let value = options
             .next()
             .ok_or_else(|| format!("{option} needs a value"))?;
         match *option {
-            "--sizes" => plan.shapes = value.split(',').map(str::parse).collect::<Result<_>>()?,
-            "--runs" => plan.rounds = value.parse()?,
+            "--runs" => rounds = value.parse()?,
             "--only" => {
                 let wanted: Vec<&str> = value.split(',').collect();
                 for name in &wanted {
-                    contestants::named(name)?;
+                    named::<B>(name)?;
                 }
-                plan.contestants
-                    .retain(|contestant| contestant.is_raw() || wanted.contains(&contestant.name));
+                contestants.retain(|contestant| {
+                    contestant.kind == Kind::Floor || wanted.contains(&contestant.name)
+                });
             }
-            "--messages" => plan.most_messages = value.parse()?,
-            "--json" => plan.json = Some(PathBuf::from(value)),
+            "--server" => server = Some(Path::new(value)),
+            "--json" => json = Some(PathBuf::from(value)),
+            option if option == B::SHAPES_OPTION => {
+                shapes = value.split(',').map(str::parse).collect::<Result<_>>()?;
+            }
+            option if option.strip_prefix("--") == Some(B::UNITS) => at_most = value.parse()?,
             other => return Err(format!("unknown option `{other}`").into()),
         }
     }
-    if plan.rounds == 0 || plan.most_messages == 0 {
-        return Err("--runs and --messages start at 1".into());
+    if rounds == 0 || at_most == 0 {
+        return Err(format!("--runs and --{} start at 1", B::UNITS).into());
     }
-    Ok(plan)
+    Ok(Plan {
+        benchmark: B::new(server)?,
+        shapes,
+        rounds,
+        contestants,
+        at_most,
+        json,
+    })
 }

@@ -2,56 +2,43 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::OnceLock;
 
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::wire;
+use crate::{Error, Result};
 
-/// Counts messages between "subscribed" and the last message.
-pub(crate) struct Tally {
-    messages: u64,
-    bytes: u64,
-    cpu_when_subscribed: u64,
-    /// When the server wrote the first message; known with the last one.
-    stream_start: u64,
+/// Counts what this process uses from a moment on.
+pub(crate) struct Stopwatch {
+    wall: u64,
+    cpu: u64,
+    heap: Option<Heap>,
 }
 
-impl Tally {
-    /// To be called when the subscriptions stand and before any message is taken.
-    pub(crate) fn subscribed() -> Self {
+impl Stopwatch {
+    pub(crate) fn start() -> Self {
         Self {
-            messages: 0,
-            bytes: 0,
-            cpu_when_subscribed: cpu_nanos(),
-            stream_start: 0,
+            heap: heap(),
+            wall: monotonic_nanos(),
+            cpu: cpu_nanos(),
         }
     }
 
-    /// Counts one message; `false` when it was the mark that stands at the end.
-    #[inline]
-    pub(crate) fn take(&mut self, payload: &[u8]) -> bool {
-        if let Some(start) = wire::stream_start(payload) {
-            self.stream_start = start;
-            return false;
-        }
-        self.messages += 1;
-        self.bytes += payload.len() as u64;
-        true
+    /// The clock on the wall is to count from another moment.
+    pub(crate) fn count_wall_from(&mut self, nanos: u64) {
+        self.wall = nanos;
     }
 
-    /// For a reader that knows no messages, only that the whole stream has come.
-    pub(crate) fn take_all(&mut self, messages: u64, payload_len: usize) {
-        self.messages += messages;
-        self.bytes += messages * payload_len as u64;
-    }
-
-    /// To be called right after the last message.
-    pub(crate) fn finish(self) -> Outcome {
+    pub(crate) fn stop(self, count: u64, bytes: u64) -> Outcome {
         Outcome {
-            cpu_nanos: cpu_nanos() - self.cpu_when_subscribed,
-            wall_nanos: monotonic_nanos() - self.stream_start,
-            messages: self.messages,
-            bytes: self.bytes,
+            cpu_nanos: cpu_nanos() - self.cpu,
+            wall_nanos: monotonic_nanos() - self.wall,
+            heap: heap().zip(self.heap).map(|(now, then)| Heap {
+                allocations: now.allocations - then.allocations,
+                bytes: now.bytes - then.bytes,
+            }),
+            count,
+            bytes,
             peak_kib: peak_kib(),
         }
     }
@@ -60,49 +47,90 @@ impl Tally {
 /// One run of one contestant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Outcome {
-    pub(crate) messages: u64,
-    /// Of payload.
+    /// Messages that came, commands that were answered.
+    pub(crate) count: u64,
+    /// Of payload that came, so that what is counted was also there.
     pub(crate) bytes: u64,
-    /// From the server's first message to the contestant's last one.
+    /// From the first unit's start to the last one's end.
     pub(crate) wall_nanos: u64,
     /// User and system time of the contestant's process, all its threads.
     pub(crate) cpu_nanos: u64,
     /// The most memory resident at any time since the process started; 0 if unknown.
     pub(crate) peak_kib: u64,
+    /// What was taken from the heap, where that is counted.
+    pub(crate) heap: Option<Heap>,
+}
+
+/// What a process has taken from the heap, whether or not it has given it back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(
+    clippy::exhaustive_structs,
+    reason = "the counting program of this package makes it"
+)]
+pub struct Heap {
+    /// How often: allocations, and reallocations too.
+    pub allocations: u64,
+    /// How much.
+    pub bytes: u64,
 }
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
-            messages,
+            count,
             bytes,
             wall_nanos,
             cpu_nanos,
             peak_kib,
+            heap,
         } = self;
-        write!(f, "{messages} {bytes} {wall_nanos} {cpu_nanos} {peak_kib}")
+        write!(f, "{count} {bytes} {wall_nanos} {cpu_nanos} {peak_kib}")?;
+        match heap {
+            Some(Heap { allocations, bytes }) => write!(f, " {allocations} {bytes}"),
+            None => Ok(()),
+        }
     }
 }
 
 impl FromStr for Outcome {
-    type Err = String;
+    type Err = Error;
 
-    fn from_str(line: &str) -> Result<Self, String> {
-        let numbers: Option<Vec<u64>> = line
-            .split_whitespace()
-            .map(|word| word.parse().ok())
-            .collect();
-        match numbers.as_deref() {
-            Some(&[messages, bytes, wall_nanos, cpu_nanos, peak_kib]) => Ok(Self {
-                messages,
-                bytes,
-                wall_nanos,
-                cpu_nanos,
-                peak_kib,
-            }),
-            _ => Err(format!("not an outcome: {line:?}")),
-        }
+    fn from_str(line: &str) -> Result<Self> {
+        let numbers = line.split_whitespace().map(str::parse);
+        let numbers: Vec<u64> = numbers.collect::<std::result::Result<_, _>>()?;
+        let Some((&[count, bytes, wall_nanos, cpu_nanos, peak_kib], heap)) =
+            numbers.split_first_chunk()
+        else {
+            return Err(format!("not an outcome: {line:?}").into());
+        };
+        let heap = match *heap {
+            [] => None,
+            [allocations, bytes] => Some(Heap { allocations, bytes }),
+            _ => return Err(format!("more than an outcome: {line:?}").into()),
+        };
+        Ok(Self {
+            count,
+            bytes,
+            wall_nanos,
+            cpu_nanos,
+            peak_kib,
+            heap,
+        })
     }
+}
+
+static HEAP: OnceLock<fn() -> Heap> = OnceLock::new();
+
+/// Has every [`Stopwatch`] of this process ask `heap`, if there is one.
+pub(crate) fn count_heap_with(heap: Option<fn() -> Heap>) {
+    if let Some(heap) = heap {
+        HEAP.get_or_init(|| heap);
+    }
+}
+
+/// What this process has taken from the heap, if its allocator counts.
+pub(crate) fn heap() -> Option<Heap> {
+    HEAP.get().map(|heap| heap())
 }
 
 /// A clock that all processes of the machine share.
@@ -134,27 +162,22 @@ mod tests {
 
     #[test]
     fn an_outcome_survives_its_line() {
-        let outcome = Outcome {
-            messages: 1,
-            bytes: 2,
-            wall_nanos: 3,
-            cpu_nanos: 4,
-            peak_kib: 5,
+        let heap = Heap {
+            allocations: 6,
+            bytes: 7,
         };
-        assert_eq!(outcome.to_string().parse(), Ok(outcome));
-    }
-
-    #[test]
-    fn the_mark_ends_the_count_and_is_not_counted() {
-        let mut frame = Vec::new();
-        wire::marker(&mut frame, wire::Protocol::Resp3, "bench", 42);
-        let payload = &frame[frame.len() - 2 - wire::MARKER_LEN..frame.len() - 2];
-        let mut tally = Tally::subscribed();
-        assert!(tally.take(b"00000001abcdefghijklmnop"));
-        assert!(!tally.take(payload));
-        assert_eq!(
-            (tally.messages, tally.bytes, tally.stream_start),
-            (1, 24, 42)
-        );
+        for heap in [None, Some(heap)] {
+            let outcome = Outcome {
+                count: 1,
+                bytes: 2,
+                wall_nanos: 3,
+                cpu_nanos: 4,
+                peak_kib: 5,
+                heap,
+            };
+            let read: Outcome = outcome.to_string().parse().unwrap();
+            assert_eq!(read, outcome);
+        }
+        assert!("1 2 3".parse::<Outcome>().is_err());
     }
 }

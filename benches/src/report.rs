@@ -2,53 +2,69 @@
 
 use std::fmt::Write as _;
 
-use crate::contestants::Contestant;
-use crate::measure::Outcome;
-use crate::shape::Shape;
+use crate::contestant::Contestant;
+use crate::measure::{Heap, Outcome};
+use crate::rounds::{Observed, Run};
 
-/// One run, checked.
-pub(crate) struct Run {
-    pub(crate) contestant: &'static str,
-    pub(crate) shape: Shape,
-    /// Runs of one round follow each other closely: ratios are taken within a round.
-    pub(crate) round: usize,
-    /// The RESP version that was spoken.
-    pub(crate) protocol: u8,
-    /// Messages that were sent and not received.
-    pub(crate) lost: u64,
-    pub(crate) outcome: Outcome,
+/// One column of a table, and what a contestant has in it.
+pub(crate) struct Column {
+    pub(crate) head: &'static str,
+    pub(crate) cell: fn(&Rows<'_>) -> String,
 }
 
-impl Run {
-    fn sent(&self) -> u64 {
-        self.outcome.messages + self.lost
+/// The runs of one contestant beside all others of the same shape.
+pub(crate) struct Rows<'a> {
+    own: Vec<&'a Run>,
+    all: &'a [Run],
+}
+
+impl Rows<'_> {
+    pub(crate) fn first(&self) -> &Run {
+        self.own[0]
     }
 
-    /// Nanoseconds of CPU a message that was sent.
-    fn cpu_per_message(&self) -> f64 {
-        self.outcome.cpu_nanos as f64 / self.sent() as f64
+    pub(crate) fn spread(&self, value: impl Fn(&Run) -> f64) -> Spread {
+        Spread::of(self.own.iter().map(|run| value(run)))
     }
 
-    fn wall_per_message(&self) -> f64 {
-        self.outcome.wall_nanos as f64 / self.sent() as f64
+    /// The same where it is known of all runs.
+    pub(crate) fn known(&self, value: impl Fn(&Run) -> Option<f64>) -> Option<Spread> {
+        let values: Option<Vec<f64>> = self.own.iter().map(|run| value(run)).collect();
+        values.map(|values| Spread::of(values.into_iter()))
     }
 
-    fn received_per_second(&self) -> f64 {
-        self.outcome.messages as f64 * 1e9 / self.outcome.wall_nanos as f64
+    /// `value` as a multiple of what it is for the best of those that `is_base` picks, each round
+    /// for itself; `None` where there are none of them.
+    pub(crate) fn against(
+        &self,
+        is_base: fn(&Run) -> bool,
+        value: fn(&Run) -> f64,
+    ) -> Option<Spread> {
+        self.known(|run| {
+            let bases = self.all.iter().filter(|other| other.round == run.round);
+            let best = bases.filter(|other| is_base(other)).map(value);
+            Some(value(run) / best.min_by(f64::total_cmp)?)
+        })
     }
 }
 
-pub(crate) fn preface(facts: &str, rounds: usize) -> String {
+/// What a cell shows of a spread that may not be known.
+pub(crate) fn or_dash(spread: Option<Spread>, show: impl Fn(&Spread) -> String) -> String {
+    spread.map_or_else(|| "–".to_owned(), |spread| show(&spread))
+}
+
+pub(crate) fn preface(facts: &[String], rounds: usize) -> String {
     format!(
-        "{facts}\n\n\
+        "{}\n\n\
          Medians of {rounds} alternating runs, (lowest–highest). The server and the contestant have \
          a core each, unless said otherwise. CPU is user and system time of the contestant's \
-         process; `× raw` compares within a round, CPU with CPU and time with time. Ratios hold \
-         better than values: other machines, and other loads on this one, move all rows together."
+         process; `×` compares within a round, CPU with CPU and time with time. Ratios hold \
+         better than values: other machines, and other loads on this one, move all rows together.",
+        facts.join("; ")
     )
 }
 
-pub(crate) fn usages(contestants: &[&Contestant]) -> String {
+pub(crate) fn usages<S>(contestants: &[&Contestant<S>]) -> String {
     let mut text = String::new();
     for contestant in contestants {
         let version = contestant.package.and_then(locked_version);
@@ -71,59 +87,34 @@ fn locked_version(package: &str) -> Option<&'static str> {
     entry.split('"').next()
 }
 
-pub(crate) fn table(shape: Shape, contestants: &[&Contestant], runs: &[Run]) -> String {
-    let title = match shape {
-        Shape::Size(size) => format!("{size} B"),
-        Shape::Mix => format!(
-            "mix: {} channels and {} patterns, {} B",
-            shape.channels().len(),
-            shape.patterns().len(),
-            shape.payload_len()
-        ),
-    };
-    let mut text = format!(
-        "### {title}\n\n\
-         | | RESP | messages | messages/s | CPU µs/message | CPU × raw | time × raw | lost | peak MiB |\n\
-         |---|---|---:|---:|---:|---:|---:|---:|---:|\n"
-    );
-    let raw: Vec<&Run> = runs_of(contestants.iter().find(|one| one.is_raw()), runs);
-    for contestant in contestants {
-        let own = runs_of(Some(contestant), runs);
-        let Some(first) = own.first() else { continue };
-        let spread = |value: fn(&Run) -> f64| Spread::of(own.iter().map(|run| value(run)));
-        let against_raw = |value: fn(&Run) -> f64| {
-            Spread::of(
-                own.iter()
-                    .zip(&raw)
-                    .map(|(run, raw)| value(run) / value(raw)),
-            )
+pub(crate) fn table(title: &str, columns: &[Column], runs: &[Run]) -> String {
+    let mut text = format!("### {title}\n\n| |");
+    for column in columns {
+        let _ = write!(text, " {} |", column.head);
+    }
+    let _ = writeln!(text, "\n|---|{}", "---:|".repeat(columns.len()));
+    let mut shown: Vec<&str> = Vec::new();
+    for Run { contestant, .. } in runs {
+        if shown.contains(contestant) {
+            continue;
+        }
+        shown.push(contestant);
+        let own = runs.iter().filter(|run| run.contestant == *contestant);
+        let rows = Rows {
+            own: own.collect(),
+            all: runs,
         };
-        let _ = writeln!(
-            text,
-            "| {} | {} | {} | {} | {} | {} | {} | {} | {:.1} |",
-            contestant.name,
-            first.protocol,
-            count(first.sent() as f64),
-            spread(Run::received_per_second).show(count),
-            spread(|run| run.cpu_per_message() / 1e3).show(figures),
-            against_raw(Run::cpu_per_message).show(figures),
-            figures(against_raw(Run::wall_per_message).middle),
-            spread(|run| run.lost as f64).show(count),
-            spread(|run| run.outcome.peak_kib as f64 / 1024.0).middle,
-        );
+        let _ = write!(text, "| {contestant} |");
+        for column in columns {
+            let _ = write!(text, " {} |", (column.cell)(&rows));
+        }
+        text.push('\n');
     }
     text
 }
 
-fn runs_of<'a>(contestant: Option<&&Contestant>, runs: &'a [Run]) -> Vec<&'a Run> {
-    let name = contestant.map(|contestant| contestant.name);
-    runs.iter()
-        .filter(|run| Some(run.contestant) == name)
-        .collect()
-}
-
 /// In three figures, as far as four decimals give them.
-fn figures(value: f64) -> String {
+pub(crate) fn figures(value: f64) -> String {
     let decimals = match value {
         ..0.1 => 4,
         ..1.0 => 3,
@@ -135,7 +126,7 @@ fn figures(value: f64) -> String {
 }
 
 /// `12 345 678` in three figures: `12.3M`.
-fn count(value: f64) -> String {
+pub(crate) fn count(value: f64) -> String {
     let (scaled, unit) = match value {
         value if value >= 1e6 => (value / 1e6, "M"),
         value if value >= 1e4 => (value / 1e3, "k"),
@@ -150,9 +141,9 @@ fn count(value: f64) -> String {
 }
 
 /// A middle value between the lowest and the highest.
-struct Spread {
+pub(crate) struct Spread {
     lowest: f64,
-    middle: f64,
+    pub(crate) middle: f64,
     highest: f64,
 }
 
@@ -173,7 +164,7 @@ impl Spread {
         }
     }
 
-    fn show(&self, format: impl Fn(f64) -> String) -> String {
+    pub(crate) fn show(&self, format: impl Fn(f64) -> String) -> String {
         if self.lowest == self.highest {
             return format(self.middle);
         }
@@ -187,32 +178,57 @@ impl Spread {
 }
 
 /// An array of objects, one a run.
-pub(crate) fn json(runs: &[Run]) -> String {
-    let rows: Vec<String> = runs
-        .iter()
-        .map(|run| {
-            let Outcome {
-                messages,
-                bytes,
-                wall_nanos,
-                cpu_nanos,
-                peak_kib,
-            } = &run.outcome;
-            format!(
-                "  {{\"contestant\": \"{}\", \"shape\": \"{}\", \"round\": {}, \"protocol\": {}, \
-                 \"lost\": {}, \"messages\": {messages}, \"bytes\": {bytes}, \
-                 \"wall_nanos\": {wall_nanos}, \"cpu_nanos\": {cpu_nanos}, \
-                 \"peak_kib\": {peak_kib}}}",
-                run.contestant, run.shape, run.round, run.protocol, run.lost
-            )
-        })
-        .collect();
+pub(crate) fn json(benchmark: &str, runs: &[Run]) -> String {
+    let rows: Vec<String> = runs.iter().map(|run| json_row(benchmark, run)).collect();
     format!("[\n{}\n]\n", rows.join(",\n"))
+}
+
+fn json_row(benchmark: &str, run: &Run) -> String {
+    let Observed {
+        outcome,
+        protocol,
+        server_reads,
+    } = &run.observed;
+    let Outcome {
+        count,
+        bytes,
+        wall_nanos,
+        cpu_nanos,
+        peak_kib,
+        heap,
+    } = outcome;
+    let mut row = format!(
+        "  {{\"benchmark\": \"{benchmark}\", \"contestant\": \"{}\", \"shape\": \"{}\"",
+        run.contestant, run.shape
+    );
+    let mut number = |name: &str, value: u64| {
+        let _ = write!(row, ", \"{name}\": {value}");
+    };
+    number("round", run.round as u64);
+    number("asked", run.asked);
+    number("count", *count);
+    number("bytes", *bytes);
+    number("wall_nanos", *wall_nanos);
+    number("cpu_nanos", *cpu_nanos);
+    number("peak_kib", *peak_kib);
+    if let Some(protocol) = protocol {
+        number("protocol", u64::from(*protocol));
+    }
+    if let Some(reads) = server_reads {
+        number("server_reads", *reads);
+    }
+    if let Some(Heap { allocations, bytes }) = heap {
+        number("allocations", *allocations);
+        number("allocated_bytes", *bytes);
+    }
+    row.push('}');
+    row
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::contestant::Kind;
 
     #[test]
     fn a_spread_has_its_median_in_the_middle() {
@@ -227,6 +243,63 @@ mod tests {
         assert_eq!(
             [0.0, 999.0, 12_345.0, 1_234_567.0, 61_000_000.0].map(count),
             ["0", "999", "12.3k", "1.23M", "61.0M"]
+        );
+    }
+
+    fn run(contestant: &'static str, kind: Kind, round: usize, cpu_nanos: u64) -> Run {
+        Run {
+            contestant,
+            kind,
+            shape: "16".to_owned(),
+            round,
+            asked: 10,
+            observed: Observed {
+                outcome: Outcome {
+                    count: 10,
+                    bytes: 160,
+                    wall_nanos: 1,
+                    cpu_nanos,
+                    peak_kib: 0,
+                    heap: None,
+                },
+                protocol: None,
+                server_reads: Some(5),
+            },
+        }
+    }
+
+    #[test]
+    fn a_ratio_is_to_the_best_of_the_same_round() {
+        let runs = [
+            run("tidings", Kind::Tidings, 0, 10),
+            run("one", Kind::Peer, 0, 20),
+            run("other", Kind::Peer, 0, 40),
+            run("tidings", Kind::Tidings, 1, 30),
+            run("one", Kind::Peer, 1, 40),
+            run("other", Kind::Peer, 1, 20),
+        ];
+        let column = |is_base: fn(&Run) -> bool| {
+            let own = runs.iter().filter(|run| run.kind == Kind::Tidings);
+            let rows = Rows {
+                own: own.collect(),
+                all: &runs,
+            };
+            or_dash(rows.against(is_base, Run::cpu_each), |spread| {
+                spread.show(figures)
+            })
+        };
+        assert_eq!(column(|run| run.kind == Kind::Peer), "1.00 (0.500–1.50)");
+        assert_eq!(column(|run| run.kind == Kind::Floor), "–");
+    }
+
+    #[test]
+    fn json_has_what_is_known() {
+        let text = json("drain", &[run("one", Kind::Peer, 2, 7)]);
+        assert_eq!(
+            text,
+            "[\n  {\"benchmark\": \"drain\", \"contestant\": \"one\", \"shape\": \"16\", \
+             \"round\": 2, \"asked\": 10, \"count\": 10, \"bytes\": 160, \"wall_nanos\": 1, \
+             \"cpu_nanos\": 7, \"peak_kib\": 0, \"server_reads\": 5}\n]\n"
         );
     }
 }

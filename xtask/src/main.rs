@@ -31,10 +31,10 @@ To work on it:
                          has none that is due by that milestone
   servers                have a server installed, and bring newer Redis and Valkey servers into
                          target/servers/ (Debian; unpacked, not installed)
-  bench NAME [args]      the benchmark NAME of tidings-bench, in release mode; `bench micro` runs
-                         the benchmarks of the protocol crate, `bench drain` measures how fast
-                         messages are read beside other clients ([--sizes 16,256,4096,65536,mix]
-                         [--runs N] [--only a,b] [--messages N] [--json FILE])
+  bench NAME [args]      a benchmark, in release mode; beside other clients: `drain` (reading
+                         messages), `pipeline`, `publish` ([--runs N] [--only a,b] [--json FILE] and
+                         others, which `bench help` lists), and `allocations` (what commands take
+                         from the heap); `micro`: the benchmarks of the protocol crate
   help                   this page
 
 Environment:

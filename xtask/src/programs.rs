@@ -30,14 +30,22 @@ pub(crate) fn bench(arguments: &[String]) -> Result<(), String> {
         }
         Some((name, _)) if !name.starts_with('-') => {
             servers::ensure()?;
-            in_the_foreground(tidings_bench().args(arguments))
+            // Its allocator counts, which would slow the others down.
+            let program = match name.as_str() {
+                "allocations" => "tidings-bench-allocations",
+                _ => "tidings-bench",
+            };
+            in_the_foreground(tidings_bench(program).args(arguments))
         }
-        _ => in_the_foreground(tidings_bench().arg("--help")),
+        _ => in_the_foreground(tidings_bench("tidings-bench").arg("--help")),
     }
 }
 
-fn tidings_bench() -> Command {
-    cargo(&["run", "--release", "--package", "tidings-bench", "--"])
+fn tidings_bench(program: &str) -> Command {
+    let run = ["run", "--release", "--package", "tidings-bench", "--bin"];
+    let mut command = cargo(&run);
+    command.args([program, "--"]);
+    command
 }
 
 /// Unlike a step, it may read what is typed, and its own words say what went wrong.

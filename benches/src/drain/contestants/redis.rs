@@ -4,29 +4,33 @@ use futures_util::StreamExt;
 use redis::{AsyncConnectionConfig, Client, PushInfo, PushKind, Value};
 use tokio::sync::mpsc;
 
-use super::{Assignment, Contestant, STEADY, current_thread, nothing_to_prepare};
+use super::{Assignment, Contestant, STEADY};
 use crate::Result;
+use crate::contestant::{Kind, current_thread, nothing_to_prepare};
+use crate::drain::tally::Tally;
 use crate::machine::Core;
-use crate::measure::{Outcome, Tally};
+use crate::measure::Outcome;
 
 pub(super) const REDIS: Contestant = Contestant {
     name: "redis",
     usage: "`get_async_pubsub`, `into_on_message` stream, unbounded queue",
     package: Some("redis"),
-    most_messages: STEADY,
+    kind: Kind::Peer,
+    most: STEADY,
     core: Core::Last,
     prepare: nothing_to_prepare,
-    drain: |assignment| current_thread()?.block_on(drain_stream(assignment)),
+    run: |assignment| current_thread()?.block_on(drain_stream(assignment)),
 };
 
 pub(super) const REDIS_PUSH: Contestant = Contestant {
     name: "redis-push",
     usage: "multiplexed connection, push sender into an unbounded channel",
     package: Some("redis"),
-    most_messages: STEADY,
+    kind: Kind::Peer,
+    most: STEADY,
     core: Core::Last,
     prepare: nothing_to_prepare,
-    drain: |assignment| current_thread()?.block_on(drain_pushes(assignment)),
+    run: |assignment| current_thread()?.block_on(drain_pushes(assignment)),
 };
 
 async fn drain_stream(assignment: &Assignment) -> Result<Outcome> {

@@ -3,19 +3,22 @@
 use futures_util::StreamExt;
 use rustis::client::Client;
 
-use super::{Assignment, Contestant, STEADY, current_thread, nothing_to_prepare};
+use super::{Assignment, Contestant, STEADY};
 use crate::Result;
+use crate::contestant::{Kind, current_thread, nothing_to_prepare};
+use crate::drain::tally::Tally;
 use crate::machine::Core;
-use crate::measure::{Outcome, Tally};
+use crate::measure::Outcome;
 
 pub(super) const RUSTIS: Contestant = Contestant {
     name: "rustis",
     usage: "`create_pub_sub`, one `PubSubStream` with its budget of 8 MiB",
     package: Some("rustis"),
-    most_messages: STEADY,
+    kind: Kind::Peer,
+    most: STEADY,
     core: Core::Last,
     prepare: nothing_to_prepare,
-    drain: |assignment| current_thread()?.block_on(drain(assignment)),
+    run: |assignment| current_thread()?.block_on(drain(assignment)),
 };
 
 async fn drain(assignment: &Assignment) -> Result<Outcome> {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::wire::{self, Protocol};
+use crate::drain::wire::{self, Protocol};
 
 /// One row group of the table: a payload size on one channel, or the mix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

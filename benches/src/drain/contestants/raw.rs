@@ -3,21 +3,24 @@
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 
-use super::{Assignment, Contestant, nothing_to_prepare};
+use super::{Assignment, Contestant};
 use crate::Result;
+use crate::contestant::{Kind, nothing_to_prepare};
+use crate::drain::shape::Block;
+use crate::drain::tally::Tally;
+use crate::drain::wire::{self, Protocol};
 use crate::machine::Core;
-use crate::measure::{Outcome, Tally};
-use crate::shape::Block;
-use crate::wire::{self, Protocol};
+use crate::measure::Outcome;
 
 pub(super) const RAW: Contestant = Contestant {
     name: "raw",
     usage: "blocking read into 64 KiB; counts bytes, sees no message",
     package: None,
-    most_messages: u64::MAX,
+    kind: Kind::Floor,
+    most: u64::MAX,
     core: Core::Last,
     prepare: nothing_to_prepare,
-    drain,
+    run: drain,
 };
 
 pub(super) const READ_SIZE: usize = 64 * 1024;
@@ -75,9 +78,9 @@ impl Script {
         Self {
             request,
             answer_len: answer.len(),
-            stream_len: Block::new(shape, PROTOCOL).stream_len(assignment.messages),
+            stream_len: Block::new(shape, PROTOCOL).stream_len(assignment.count),
             marker_len: marker.len(),
-            messages: assignment.messages,
+            messages: assignment.count,
             payload_len: shape.payload_len(),
         }
     }

@@ -2,42 +2,9 @@
  *
  * usage: PORT SECONDS MARKER MARKER_LEN CHANNEL... -- [PATTERN...]
  */
-#define _POSIX_C_SOURCE 200809L
-#include <hiredis/hiredis.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
-#include <unistd.h>
+#include "common.h"
 
 enum { READ_SIZE = 64 * 1024, MOST_NAMES = 1024 };
-
-static void fail(const char *what)
-{
-    fprintf(stderr, "hiredis: %s\n", what);
-    exit(1);
-}
-
-static uint64_t nanos(clockid_t clock)
-{
-    struct timespec time;
-    clock_gettime(clock, &time);
-    return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
-}
-
-static unsigned long peak_kib(void)
-{
-    unsigned long kib = 0;
-    char line[256];
-    FILE *status = fopen("/proc/self/status", "r");
-    while (status && fgets(line, sizeof line, status))
-        if (sscanf(line, "VmHWM: %lu", &kib) == 1)
-            break;
-    if (status)
-        fclose(status);
-    return kib;
-}
 
 /* Blocks until the reader holds a whole reply. */
 static redisReply *next_reply(int fd, redisReader *reader)
@@ -79,17 +46,10 @@ int main(int argc, char **argv)
 {
     if (argc < 6)
         fail("too few arguments");
-    int port = atoi(argv[1]);
-    alarm((unsigned)atoi(argv[2]));
+    redisContext *context = connect_within(atoi(argv[1]), (unsigned)atoi(argv[2]));
     const char *marker = argv[3];
     size_t marker_prefix = strlen(marker), marker_len = (size_t)atoi(argv[4]);
 
-    redisContext *context = redisConnect("127.0.0.1", port);
-    if (!context || context->err)
-        fail("cannot connect");
-#if HIREDIS_MAJOR >= 1
-    freeReplyObject(redisCommand(context, "HELLO 3"));
-#endif
     redisReader *reader = redisReaderCreate();
     /* Keep the buffer: by default it is freed whenever it is empty and has held more than 16 KiB. */
     reader->maxbuf = 0;
@@ -117,9 +77,6 @@ int main(int argc, char **argv)
         }
         freeReplyObject(reply);
     }
-    cpu = nanos(CLOCK_PROCESS_CPUTIME_ID) - cpu;
-    uint64_t wall = nanos(CLOCK_MONOTONIC) - started;
-    printf("%llu %llu %llu %llu %lu\n", (unsigned long long)messages, (unsigned long long)bytes,
-           (unsigned long long)wall, (unsigned long long)cpu, peak_kib());
+    print_outcome(messages, bytes, started, cpu);
     return 0;
 }

@@ -4,19 +4,22 @@ use fred::prelude::*;
 use fred::types::RespVersion;
 use tokio::sync::broadcast::error::RecvError;
 
-use super::{Assignment, Contestant, STEADY, current_thread, nothing_to_prepare};
+use super::{Assignment, Contestant, STEADY};
 use crate::Result;
+use crate::contestant::{Kind, current_thread, nothing_to_prepare};
+use crate::drain::tally::Tally;
 use crate::machine::Core;
-use crate::measure::{Outcome, Tally};
+use crate::measure::Outcome;
 
 pub(super) const FRED: Contestant = Contestant {
     name: "fred",
     usage: "`SubscriberClient`, `message_rx`, a ring for the whole run instead of 32, to lose nothing",
     package: Some("fred"),
-    most_messages: STEADY,
+    kind: Kind::Peer,
+    most: STEADY,
     core: Core::Last,
     prepare: nothing_to_prepare,
-    drain: |assignment| current_thread()?.block_on(drain(assignment)),
+    run: |assignment| current_thread()?.block_on(drain(assignment)),
 };
 
 async fn drain(assignment: &Assignment) -> Result<Outcome> {
@@ -27,7 +30,7 @@ async fn drain(assignment: &Assignment) -> Result<Outcome> {
     };
     // Small messages come faster than its tasks take turns: on one thread, a ring of half the run
     // loses a third of it.
-    let ring = usize::try_from(assignment.messages)? + 1;
+    let ring = usize::try_from(assignment.count)? + 1;
     let client = Builder::from_config(config)
         .with_performance_config(|performance| performance.broadcast_channel_capacity = ring)
         .build_subscriber_client()?;

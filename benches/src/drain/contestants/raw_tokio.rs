@@ -6,19 +6,22 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::raw::{READ_SIZE, Script};
-use super::{Assignment, Contestant, current_thread, nothing_to_prepare};
+use super::{Assignment, Contestant};
 use crate::Result;
+use crate::contestant::{Kind, current_thread, nothing_to_prepare};
+use crate::drain::tally::Tally;
 use crate::machine::Core;
-use crate::measure::{Outcome, Tally};
+use crate::measure::Outcome;
 
 pub(super) const RAW_TOKIO: Contestant = Contestant {
     name: "raw-tokio",
     usage: "the same with tokio's `read`, current_thread runtime",
     package: Some("tokio"),
-    most_messages: u64::MAX,
+    kind: Kind::Other,
+    most: u64::MAX,
     core: Core::Last,
     prepare: nothing_to_prepare,
-    drain: |assignment| current_thread()?.block_on(drain(assignment)),
+    run: |assignment| current_thread()?.block_on(drain(assignment)),
 };
 
 async fn drain(assignment: &Assignment) -> Result<Outcome> {

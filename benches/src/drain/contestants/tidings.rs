@@ -3,29 +3,33 @@
 use tidings::{Client, Event};
 use tokio::runtime::Builder;
 
-use super::{Assignment, Contestant, QUICK, current_thread, nothing_to_prepare};
+use super::{Assignment, Contestant, QUICK};
 use crate::Result;
+use crate::contestant::{Kind, current_thread, nothing_to_prepare};
+use crate::drain::tally::Tally;
 use crate::machine::Core;
-use crate::measure::{Outcome, Tally};
+use crate::measure::Outcome;
 
 pub(super) const TIDINGS: Contestant = Contestant {
     name: "tidings",
     usage: "`client.pubsub()`, stream, current_thread runtime",
     package: Some("tidings"),
-    most_messages: QUICK,
+    kind: Kind::Tidings,
+    most: QUICK,
     core: Core::Last,
     prepare: nothing_to_prepare,
-    drain: |assignment| current_thread()?.block_on(drain(assignment)),
+    run: |assignment| current_thread()?.block_on(drain(assignment)),
 };
 
 pub(super) const TIDINGS_MT: Contestant = Contestant {
     name: "tidings-mt",
     usage: "the same, multi_thread runtime of two workers, not pinned",
     package: Some("tidings"),
-    most_messages: QUICK,
+    kind: Kind::Tidings,
+    most: QUICK,
     core: Core::Any,
     prepare: nothing_to_prepare,
-    drain: drain_on_two_threads,
+    run: drain_on_two_threads,
 };
 
 fn drain_on_two_threads(assignment: &Assignment) -> Result<Outcome> {

@@ -9,11 +9,11 @@ use std::thread;
 use std::time::Duration;
 
 use crate::Result;
+use crate::drain::request;
+use crate::drain::shape::{Block, Shape};
+use crate::drain::wire::{self, Protocol};
 use crate::machine::{self, Core};
 use crate::measure::monotonic_nanos;
-use crate::request;
-use crate::shape::{Block, Shape};
-use crate::wire::{self, Protocol};
 
 /// Between the last confirmation and the first message, so that a client is done with starting up.
 const PAUSE: Duration = Duration::from_millis(50);

@@ -1,0 +1,18 @@
+//! Benchmarks of commands on a real server.
+
+mod allocations;
+mod client;
+mod fred;
+mod hiredis;
+mod pairs;
+mod pipeline;
+mod publish;
+mod raw;
+mod redis;
+mod rustis;
+mod server;
+mod tidings;
+
+pub(crate) use allocations::Allocations;
+pub(crate) use pipeline::Pipeline;
+pub(crate) use publish::Publish;

@@ -1,0 +1,174 @@
+//! `drain`: a canned stream of Pub/Sub messages, from a fresh server for every run.
+
+mod contestants;
+mod request;
+mod server;
+mod shape;
+mod tally;
+mod wire;
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+pub(crate) use server::run as serve;
+
+use crate::Result;
+use crate::contestant::{Assignment, Contestant, Kind};
+use crate::report::{Column, count, figures, or_dash};
+use crate::rounds::{Benchmark, Observed, Run};
+use shape::Shape;
+
+pub(crate) struct Drain;
+
+/// The word that makes this program the canned server.
+pub(crate) const SERVE: &str = "serve";
+
+/// Bytes on the wire after which a run ends even if its messages are few: about a second.
+const MOST_BYTES: u64 = 2_000_000_000;
+
+impl Benchmark for Drain {
+    type Shape = Shape;
+
+    const NAME: &'static str = "drain";
+    const SHAPES_OPTION: &'static str = "--sizes";
+    const UNITS: &'static str = "messages";
+    const COLUMNS: &'static [Column] = &[
+        Column {
+            head: "RESP",
+            cell: |rows| {
+                let protocol = rows.first().observed.protocol;
+                protocol.map_or(String::new(), |version| version.to_string())
+            },
+        },
+        Column {
+            head: "messages",
+            cell: |rows| count(rows.first().asked as f64),
+        },
+        Column {
+            head: "messages/s",
+            cell: |rows| rows.spread(Run::per_second).show(count),
+        },
+        Column {
+            head: "CPU µs/message",
+            cell: |rows| rows.spread(|run| run.cpu_each() / 1e3).show(figures),
+        },
+        Column {
+            head: "CPU × raw",
+            cell: |rows| or_dash(rows.against(is_raw, Run::cpu_each), |it| it.show(figures)),
+        },
+        Column {
+            head: "time × raw",
+            cell: |rows| {
+                or_dash(rows.against(is_raw, Run::wall_each), |it| {
+                    figures(it.middle)
+                })
+            },
+        },
+        Column {
+            head: "lost",
+            cell: |rows| rows.spread(|run| run.lost() as f64).show(count),
+        },
+        Column {
+            head: "peak MiB",
+            cell: |rows| format!("{:.1}", rows.spread(Run::peak_mib).middle),
+        },
+    ];
+
+    fn new(server: Option<&Path>) -> Result<Self> {
+        match server {
+            None => Ok(Self),
+            Some(_) => Err("drain brings its own server".into()),
+        }
+    }
+
+    fn facts(&self) -> String {
+        "a canned server".to_owned()
+    }
+
+    fn contestants() -> &'static [Contestant<Shape>] {
+        contestants::ALL
+    }
+
+    fn usual_shapes() -> &'static [Shape] {
+        Shape::USUAL
+    }
+
+    fn title(shape: Shape) -> String {
+        match shape {
+            Shape::Size(size) => format!("{size} B"),
+            Shape::Mix => format!(
+                "mix: {} channels and {} patterns, {} B",
+                shape.channels().len(),
+                shape.patterns().len(),
+                shape.payload_len()
+            ),
+        }
+    }
+
+    fn count(shape: Shape, at_most: u64) -> u64 {
+        let by_bytes = MOST_BYTES / shape.frame_len() as u64;
+        by_bytes.min(at_most).max(1)
+    }
+
+    fn run(&self, contestant: &Contestant<Shape>, shape: Shape, count: u64) -> Result<Observed> {
+        let mut server = Server::start(
+            Command::new(std::env::current_exe()?)
+                .arg(SERVE)
+                .args([shape.to_string(), count.to_string()]),
+        )?;
+        let assignment = Assignment {
+            port: server.line()?.parse()?,
+            shape,
+            count,
+        };
+        let outcome = contestant.contest_apart(Self::NAME, &assignment)?;
+        if outcome.bytes != outcome.count * shape.payload_len() as u64 {
+            let name = contestant.name;
+            return Err(format!("{name} got other payloads than were sent: {outcome}").into());
+        }
+        Ok(Observed {
+            outcome,
+            protocol: Some(server.line()?.parse()?),
+            server_reads: None,
+        })
+    }
+}
+
+fn is_raw(run: &Run) -> bool {
+    run.kind == Kind::Floor
+}
+
+/// The canned server's process, which ends when this is dropped.
+struct Server {
+    child: Child,
+    lines: BufReader<ChildStdout>,
+}
+
+impl Server {
+    fn start(command: &mut Command) -> Result<Self> {
+        // Its standard input stays open as long as this process lives, and so does the server.
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let lines = BufReader::new(child.stdout.take().expect("standard output is a pipe"));
+        Ok(Self { child, lines })
+    }
+
+    fn line(&mut self) -> Result<String> {
+        let mut line = String::new();
+        if self.lines.read_line(&mut line)? == 0 {
+            return Err("the server ended".into());
+        }
+        Ok(line.trim_end().to_owned())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // An error says that it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

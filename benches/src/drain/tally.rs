@@ -1,0 +1,68 @@
+//! Counting messages.
+
+use super::wire;
+use crate::measure::{Outcome, Stopwatch};
+
+/// Counts messages between "subscribed" and the last message.
+pub(crate) struct Tally {
+    messages: u64,
+    bytes: u64,
+    stopwatch: Stopwatch,
+    /// When the server wrote the first message; known with the last one.
+    stream_start: u64,
+}
+
+impl Tally {
+    /// To be called when the subscriptions stand and before any message is taken.
+    pub(crate) fn subscribed() -> Self {
+        Self {
+            messages: 0,
+            bytes: 0,
+            stopwatch: Stopwatch::start(),
+            stream_start: 0,
+        }
+    }
+
+    /// Counts one message; `false` when it was the mark that stands at the end.
+    #[inline]
+    pub(crate) fn take(&mut self, payload: &[u8]) -> bool {
+        if let Some(start) = wire::stream_start(payload) {
+            self.stream_start = start;
+            return false;
+        }
+        self.messages += 1;
+        self.bytes += payload.len() as u64;
+        true
+    }
+
+    /// For a reader that knows no messages, only that the whole stream has come.
+    pub(crate) fn take_all(&mut self, messages: u64, payload_len: usize) {
+        self.messages += messages;
+        self.bytes += messages * payload_len as u64;
+    }
+
+    /// To be called right after the last message.
+    pub(crate) fn finish(mut self) -> Outcome {
+        self.stopwatch.count_wall_from(self.stream_start);
+        self.stopwatch.stop(self.messages, self.bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mark_ends_the_count_and_is_not_counted() {
+        let mut frame = Vec::new();
+        wire::marker(&mut frame, wire::Protocol::Resp3, "bench", 42);
+        let payload = &frame[frame.len() - 2 - wire::MARKER_LEN..frame.len() - 2];
+        let mut tally = Tally::subscribed();
+        assert!(tally.take(b"00000001abcdefghijklmnop"));
+        assert!(!tally.take(payload));
+        assert_eq!(
+            (tally.messages, tally.bytes, tally.stream_start),
+            (1, 24, 42)
+        );
+    }
+}

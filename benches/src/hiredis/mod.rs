@@ -1,0 +1,71 @@
+//! hiredis, the C library, where it is installed: small C programs, compiled when a benchmark starts.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use crate::Result;
+use crate::contestant::LIMIT;
+use crate::measure::Outcome;
+
+const COMMON: &str = include_str!("common.h");
+
+/// A program with hiredis.
+pub(crate) struct Program {
+    pub(crate) name: &'static str,
+    pub(crate) source: &'static str,
+}
+
+impl Program {
+    /// Compiles it, or says what is missing.
+    pub(crate) fn prepare(&self) -> Result<()> {
+        let flags = Command::new("pkg-config")
+            .args(["--cflags", "--libs", "hiredis"])
+            .output();
+        let flags = match flags {
+            Ok(output) if output.status.success() => String::from_utf8(output.stdout)?,
+            _ => {
+                return Err("the library with its headers and pkg-config are not installed".into());
+            }
+        };
+        let program = self.path()?;
+        let source = program.with_extension("c");
+        fs::create_dir_all(program.with_file_name(""))?;
+        fs::write(&source, self.source)?;
+        fs::write(program.with_file_name("common.h"), COMMON)?;
+        let mut compiler = Command::new("cc");
+        compiler
+            .args(["-std=c11", "-O2", "-Wall", "-o"])
+            .args([&program, &source]);
+        let status = compiler.args(flags.split_whitespace()).status()?;
+        if status.success() {
+            Ok(())
+        } else {
+            Err(format!("cc failed on {}", source.display()).into())
+        }
+    }
+
+    /// Runs it with a port, the seconds after which it must end, and `arguments`.
+    pub(crate) fn run(
+        &self,
+        port: u16,
+        arguments: impl IntoIterator<Item = String>,
+    ) -> Result<Outcome> {
+        let output = Command::new(self.path()?)
+            .args([port.to_string(), LIMIT.as_secs().to_string()])
+            .args(arguments)
+            .stderr(Stdio::inherit())
+            .output()?;
+        if !output.status.success() {
+            return Err("the C program failed".into());
+        }
+        String::from_utf8(output.stdout)?.parse()
+    }
+
+    /// In a folder of its own beside this program, where build output belongs.
+    fn path(&self) -> Result<PathBuf> {
+        let folder = format!("tidings-bench-hiredis-{}", self.name);
+        let folder = std::env::current_exe()?.with_file_name(folder);
+        Ok(folder.join(self.name))
+    }
+}

@@ -1,0 +1,38 @@
+//! Tidings measured beside its peers. Each benchmark runs the same work through each of them, every
+//! run in a fresh process, and prints what that cost:
+//!
+//! - `drain`: a canned stream of Pub/Sub messages is emptied;
+//! - `pipeline`: pipelines and transactions of SET and GET on a real server;
+//! - `publish`: tasks that publish over one client;
+//! - `allocations`: what the last two, and a GET at a time, take from the heap.
+
+mod cli;
+mod commands;
+mod contestant;
+mod drain;
+mod hiredis;
+mod machine;
+mod measure;
+mod report;
+mod rounds;
+
+use std::process::ExitCode;
+
+pub use measure::Heap;
+
+/// What any part of the program may fail with: it is only ever printed.
+pub(crate) type Error = Box<dyn std::error::Error + Send + Sync>;
+pub(crate) type Result<T> = std::result::Result<T, Error>;
+
+/// Runs the benchmark that the command line names. `heap` tells what this process has taken from the
+/// heap so far, where its allocator counts that.
+pub fn main(heap: Option<fn() -> Heap>) -> ExitCode {
+    measure::count_heap_with(heap);
+    match cli::run(std::env::args().skip(1)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("tidings-bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

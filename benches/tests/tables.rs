@@ -1,0 +1,77 @@
+//! The benchmarks themselves, on a little work: whether they measure is seen in their tables.
+
+use std::process::Command;
+
+const BENCH: &str = env!("CARGO_BIN_EXE_tidings-bench");
+const COUNTING: &str = env!("CARGO_BIN_EXE_tidings-bench-allocations");
+
+/// Runs a benchmark, and gives the rows of its tables in columns, without their heads.
+fn rows(program: &str, arguments: &str) -> Vec<Vec<String>> {
+    let output = Command::new(program)
+        .args(arguments.split(' '))
+        .output()
+        .unwrap();
+    let problem = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{problem}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let rows = text
+        .lines()
+        .filter(|line| line.starts_with("| ") && !line.starts_with("| |"));
+    let columns = |row: &str| {
+        let row = row.trim_matches('|').split('|');
+        row.map(|cell| cell.trim().to_owned()).collect()
+    };
+    rows.map(columns).collect()
+}
+
+/// Each of `names`, which may be parted by spaces, has a row in each of so many tables.
+#[track_caller]
+fn assert_all_take_part(rows: &[Vec<String>], tables: usize, names: &str) {
+    for name in names.split(' ') {
+        let own = rows.iter().filter(|row| row[0] == name);
+        assert_eq!(own.count(), tables, "{name} in {rows:#?}");
+    }
+}
+
+#[test]
+fn drain_brings_everybody_every_message() {
+    let rows = rows(BENCH, "drain --runs 1 --messages 2001 --sizes 16,65536,mix");
+    assert_all_take_part(
+        &rows,
+        3,
+        "raw raw-tokio tidings tidings-mt rustis redis redis-push fred",
+    );
+    for row in &rows {
+        let (messages, lost) = (&row[2], &row[7]);
+        assert_eq!((messages.as_str(), lost.as_str()), ("2001", "0"), "{row:?}");
+    }
+}
+
+#[test]
+fn pipelines_of_everybody_get_the_replies_that_are_due() {
+    let rows = rows(
+        BENCH,
+        "pipeline --runs 1 --commands 200 --sizes 10,1000,multi",
+    );
+    assert_all_take_part(&rows, 3, "raw rustis redis fred");
+}
+
+#[test]
+fn everybody_publishes_from_many_tasks_and_from_one() {
+    let rows = rows(BENCH, "publish --runs 1 --publishes 640 --tasks 64,1");
+    assert_all_take_part(&rows, 2, "raw tidings rustis redis fred");
+}
+
+#[test]
+fn allocations_are_counted_where_the_allocator_counts() {
+    let rows = rows(COUNTING, "allocations --runs 1 --commands 1000");
+    assert_all_take_part(&rows, 4, "rustis redis fred");
+    for row in &rows {
+        for figure in &row[1..] {
+            assert!(figure.parse::<f64>().unwrap() > 0.0, "{row:?}");
+        }
+    }
+
+    let refused = Command::new(BENCH).arg("allocations").output().unwrap();
+    assert!(!refused.status.success());
+}
