@@ -176,3 +176,23 @@ fn pl_08_a_script_that_nobody_polls_is_not_run() {
         assert_eq!(case.commands_run(), ["ping 1"]);
     });
 }
+
+#[test]
+fn pl_08_a_script_reads_what_is_watched() {
+    on_each(async |case| {
+        let client = case.client().await;
+        let read = Script::new("return redis.call('GET', KEYS[1])");
+        for interfered in [false, true] {
+            client.set("n", 1).await.unwrap();
+            let watch = client.watch("n").await.unwrap();
+            let n: i64 = read.run(&watch, "n", NONE).await.unwrap();
+            if interfered {
+                client.set("n", 7).await.unwrap();
+            }
+            let outcome = watch.multi().set("n", n + 1).execute::<()>().await;
+            assert_eq!(outcome.is_err_and(|error| error.is_watch()), interfered);
+            let n: i64 = client.get("n").await.unwrap();
+            assert_eq!(n, if interfered { 7 } else { 2 });
+        }
+    });
+}

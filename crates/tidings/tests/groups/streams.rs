@@ -1,9 +1,9 @@
 //! Commands about streams.
 
 use std::collections::{BTreeMap, HashMap};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crate::support::{Case, error, on_each};
+use crate::support::{Case, error, eventually, on_each};
 use tidings::options::{
     PendingRange, StreamTrim, XaddOptions, XautoclaimOptions, XclaimOptions, XgroupCreateOptions,
     XgroupSetidOptions, XreadOptions, XreadgroupOptions, XsetidOptions,
@@ -409,5 +409,44 @@ fn the_server_tells_what_it_knows_about_a_stream() {
         assert_eq!(info["last-generated-id"].as_str(), Some("5-1"));
         assert_eq!(info["entries-added"].as_integer(), Some(9));
         assert_eq!(info["max-deleted-entry-id"].as_str(), Some("4-0"));
+    });
+}
+
+#[test]
+fn a_read_waits_for_the_next_entry_and_holds_nobody_up() {
+    on_each(async |case| {
+        let client = with_entries(&case, &[("s", 1)]).await;
+        client.xgroup_create("s", "g", "$").await.unwrap();
+        let forever = XreadOptions::new().block(Duration::ZERO).count(1);
+        let reads = client.xread_with([("none", "$"), ("s", "$")], forever);
+        let long = XreadgroupOptions::new().block(Duration::from_secs(60));
+        let group_reads = client.xreadgroup_with("g", "anna", [("s", ">")], long);
+        let writes = async {
+            eventually("both wait", || {
+                let clients = case.server.cli(["INFO", "clients"]);
+                clients.contains("blocked_clients:2")
+            })
+            .await;
+            client.xadd("s", "1-2", [("f", 2)]).await.unwrap();
+        };
+        let (read, group_read, ()) = tokio::join!(reads, group_reads, writes);
+        let read: Vec<(String, Entries)> = read.unwrap();
+        assert_eq!(read, [("s".to_owned(), vec![entry("1-2", "2")])]);
+        let group_read: HashMap<String, Entries> = group_read.unwrap();
+        assert_eq!(group_read["s"], [entry("1-2", "2")]);
+
+        let brief = Duration::from_millis(20);
+        let options = XreadOptions::new().block(brief);
+        let begun = Instant::now();
+        let none: HashMap<String, Entries> =
+            client.xread_with([("s", "$")], options).await.unwrap();
+        assert_eq!(none, HashMap::new());
+        assert!(begun.elapsed() >= brief);
+        let options = XreadgroupOptions::new().block(brief);
+        let none: Option<Value> = client
+            .xreadgroup_with("g", "anna", [("s", ">")], options)
+            .await
+            .unwrap();
+        assert_eq!(none, None);
     });
 }
