@@ -15,7 +15,7 @@ use crate::{
 /// | type | replies |
 /// |---|---|
 /// | `()` | any but an error |
-/// | integers | integer; text of digits; big number |
+/// | integers | integer; text of digits; big number; double without a fraction |
 /// | `f32`, `f64` | double; integer; text such as `3.14`, `inf` |
 /// | `bool` | boolean; `1`, `0`; `OK` is true, nil is false (`SET … NX`) |
 /// | `String`, `Bytes`, `Vec<u8>` | strings of any kind; numbers as their text |

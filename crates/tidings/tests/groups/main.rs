@@ -5,7 +5,13 @@ mod support;
 
 mod bitmaps;
 mod geo;
+mod hashes;
 mod keys;
+mod lists;
+mod sets;
+mod sorted_set_operations;
+mod sorted_set_ranges;
+mod sorted_sets;
 mod streams;
 mod strings;
 
@@ -21,4 +27,16 @@ fn since(case: &Case, redis: Option<(u32, u32)>, valkey: Option<(u32, u32)>) -> 
         Flavor::Valkey => valkey,
     };
     first.is_some_and(|(major, minor)| binary.version >= Version::new(major, minor, 0))
+}
+
+/// Texts of one's own, to compare with what a server gave.
+fn texts<const N: usize>(texts: [&str; N]) -> Vec<String> {
+    texts.map(str::to_owned).to_vec()
+}
+
+/// Members and their scores, to compare with what a server gave.
+fn scored<const N: usize>(members: [(&str, f64); N]) -> Vec<(String, f64)> {
+    members
+        .map(|(member, score)| (member.to_owned(), score))
+        .to_vec()
 }

@@ -12,6 +12,9 @@ macro_rules! integers {
             fn from_reply(reply: Reply<'_>) -> Result<Self, Error> {
                 let number = match &reply {
                     Reply::Integer(number) => <$integer>::try_from(*number).ok(),
+                    Reply::Double(number) => {
+                        whole(*number).and_then(|number| <$integer>::try_from(number).ok())
+                    }
                     reply => digits(reply).and_then(|text| text.parse().ok()),
                 };
                 number.ok_or_else(|| mismatch($expected, &reply))
@@ -72,6 +75,12 @@ impl FromReply for f32 {
     }
 }
 
+/// RESP2 gives a score of 3 as the text `3`, RESP3 as a double. No integer that is asked for is larger than these.
+fn whole(number: f64) -> Option<i128> {
+    const LARGEST: f64 = u64::MAX as f64;
+    (number.fract() == 0.0 && number.abs() <= LARGEST).then_some(number as i128)
+}
+
 fn digits<'a>(reply: &Reply<'a>) -> Option<&'a str> {
     let text = match reply {
         Reply::BigNumber(digits) => digits,
@@ -96,6 +105,27 @@ mod tests {
             Ok(i128::MAX)
         );
         assert_eq!(decode("$20\r\n18446744073709551615\r\n"), Ok(u64::MAX));
+    }
+
+    #[test]
+    fn integers_come_as_doubles_that_are_whole() {
+        assert_eq!(decode(",3\r\n"), Ok(3_u8));
+        assert_eq!(decode(",-7\r\n"), Ok(-7_i64));
+        assert_eq!(decode(",9007199254740992\r\n"), Ok(1_i64 << 53));
+        assert_eq!(decode(",1e19\r\n"), Ok(10_000_000_000_000_000_000_u64));
+        assert_eq!(
+            decode_error::<i64>(",1e19\r\n"),
+            "expected an integer, got double 10000000000000000000"
+        );
+        for wire in [
+            ",0.5\r\n",
+            ",inf\r\n",
+            ",-inf\r\n",
+            ",nan\r\n",
+            ",1e300\r\n",
+        ] {
+            assert!(decode::<i128>(wire).is_err(), "{wire}");
+        }
     }
 
     #[test]
