@@ -35,23 +35,7 @@ options! {
         }
     }
 
-    /// Options of [`hgetex_with`](crate::Commands::hgetex_with): what becomes of the fields' time.
-    pub struct HgetexOptions {
-        expiry {
-            /// The fields expire after so many seconds.
-            fn ex(seconds: i64) = ["EX" seconds];
-            /// The fields expire after so many milliseconds.
-            fn px(milliseconds: i64) = ["PX" milliseconds];
-            /// The fields expire at a Unix time in seconds.
-            fn exat(unix_seconds: i64) = ["EXAT" unix_seconds];
-            /// The fields expire at a Unix time in milliseconds.
-            fn pxat(unix_milliseconds: i64) = ["PXAT" unix_milliseconds];
-            /// The fields no longer expire.
-            fn persist() = ["PERSIST"];
-        }
-    }
-
-    /// Options of [`hsetex_with`](crate::Commands::hsetex_with): whether fields are set, and when they expire.
+    /// Options of [`hsetex`](crate::Commands::hsetex): whether fields are set, and when they expire.
     pub struct HsetexOptions {
         key {
             /// Only if there is no such hash. Valkey has it, Redis does not.
@@ -314,41 +298,29 @@ macro_rules! table {
             fn hgetdel[T]<S>(key: impl ToArg, fields: impl ToArgs<S>) -> T
                 = ["HGETDEL" key "FIELDS" (Counted(fields))];
 
-            /// `HGETEX`: the values of fields, nil for each that is missing: `Vec<Option<String>>`. Their times stay
-            /// as they are; [`hgetex_with`](Commands::hgetex_with) changes them.
-            ///
-            /// O(number of fields), since 8.0.0 and Valkey 9.0.
-            fn hgetex[T]<S>(key: impl ToArg, fields: impl ToArgs<S>) -> T
-                = ["HGETEX" key "FIELDS" (Counted(fields))];
-
-            /// `HGETEX` with [options](crate::options::HgetexOptions): the values of fields, which get a time to expire
-            /// at or lose it.
+            /// `HGETEX`: the values of fields, nil for each that is missing: `Vec<Option<String>>`. The
+            /// [options](crate::options::GetexOptions) say what becomes of the fields' times; without any they stay.
             ///
             /// ```no_run
             /// # async fn example(client: tidings::Client) -> tidings::Result<()> {
-            /// use tidings::{Commands, options::HgetexOptions};
+            /// use tidings::{Commands, options::GetexOptions};
             ///
-            /// let minute = HgetexOptions::new().ex(60);
-            /// let tokens: Vec<Option<String>> = client.hgetex_with("user:7", ["token"], minute).await?;
+            /// let minute = GetexOptions::new().ex(60);
+            /// let tokens: Vec<Option<String>> = client.hgetex("user:7", ["token"], minute).await?;
             /// # Ok(())
             /// # }
             /// ```
             ///
             /// O(number of fields), since 8.0.0 and Valkey 9.0.
-            fn hgetex_with[T]<S>(key: impl ToArg, fields: impl ToArgs<S>, options: HgetexOptions) -> T
+            fn hgetex[T]<S>(key: impl ToArg, fields: impl ToArgs<S>, options: GetexOptions) -> T
                 = ["HGETEX" key options "FIELDS" (Counted(fields))];
 
-            /// `HSETEX`: gives fields values, and takes from them the time to expire at if they had one.
+            /// `HSETEX`: gives fields values and, as the [options](crate::options::HsetexOptions) say, a time to expire
+            /// at; without one, fields that were to expire no longer are. All of the fields are set, or none if the
+            /// condition does not allow it; whether it did.
             ///
             /// O(number of fields), since 8.0.0 and Valkey 9.0.
-            fn hsetex<S>(key: impl ToArg, pairs: impl ToArgs<S>) -> bool
-                = ["HSETEX" key "FIELDS" (CountedPairs(pairs))];
-
-            /// `HSETEX` with [options](crate::options::HsetexOptions): gives fields values and a time to expire at;
-            /// whether the condition, if any, allowed it. It sets all of the fields or none.
-            ///
-            /// O(number of fields), since 8.0.0 and Valkey 9.0.
-            fn hsetex_with<S>(key: impl ToArg, pairs: impl ToArgs<S>, options: HsetexOptions) -> bool
+            fn hsetex<S>(key: impl ToArg, pairs: impl ToArgs<S>, options: HsetexOptions) -> bool
                 = ["HSETEX" key options "FIELDS" (CountedPairs(pairs))];
         }
     };

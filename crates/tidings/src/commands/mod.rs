@@ -92,7 +92,7 @@ pub mod options {
         GeoArea, GeoOrigin, GeoUnit, GeoaddOptions, GeoradiusOptions, GeosearchOptions,
         GeosearchstoreOptions,
     };
-    pub use super::hashes::{HexpireOptions, HgetexOptions, HscanOptions, HsetexOptions};
+    pub use super::hashes::{HexpireOptions, HscanOptions, HsetexOptions};
     pub use super::keys::{
         CopyOptions, ExpireOptions, MigrateOptions, RestoreOptions, ScanOptions, SortOptions,
     };

@@ -224,7 +224,8 @@ options! {
         }
     }
 
-    /// What becomes of the key's time, for [`getex`](super::Commands::getex); without any it stays.
+    /// What becomes of the key's time, for [`getex`](super::Commands::getex), or of the fields' times, for
+    /// [`hgetex`](super::Commands::hgetex); without any it stays.
     pub struct GetexOptions {
         expiry {
             /// It expires after so many seconds.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use tidings::options::{HexpireOptions, HgetexOptions, HscanOptions, HsetexOptions};
+use tidings::options::{GetexOptions, HexpireOptions, HscanOptions, HsetexOptions};
 use tidings::{Client, Commands};
 
 use crate::support::{error, on_each};
@@ -246,20 +246,26 @@ fn fields_are_read_and_get_a_time_at_once() {
         let client = case.client().await;
         client.hset("h", [("a", 1), ("b", 2)]).await.unwrap();
         let names = ["a", "x"];
-        let plain: Vec<Option<i64>> = client.hgetex("h", names).await.unwrap();
+        let plain: Vec<Option<i64>> = client
+            .hgetex("h", names, GetexOptions::new())
+            .await
+            .unwrap();
         assert_eq!(plain, [Some(1), None]);
         assert_eq!(client.httl("h", "a").await.unwrap(), [-1]);
-        let none: Vec<Option<i64>> = client.hgetex("none", names).await.unwrap();
+        let none: Vec<Option<i64>> = client
+            .hgetex("none", names, GetexOptions::new())
+            .await
+            .unwrap();
         assert_eq!(none, [None, None]);
         let at = unix_time(1000);
         for (options, expected) in [
-            (HgetexOptions::new().ex(5000), None),
-            (HgetexOptions::new().px(5_000_000), None),
-            (HgetexOptions::new().exat(at), Some(at)),
-            (HgetexOptions::new().pxat((at + 1) * 1000), Some(at + 1)),
-            (HgetexOptions::new().persist(), Some(-1)),
+            (GetexOptions::new().ex(5000), None),
+            (GetexOptions::new().px(5_000_000), None),
+            (GetexOptions::new().exat(at), Some(at)),
+            (GetexOptions::new().pxat((at + 1) * 1000), Some(at + 1)),
+            (GetexOptions::new().persist(), Some(-1)),
         ] {
-            let read: Vec<Option<i64>> = client.hgetex_with("h", names, options).await.unwrap();
+            let read: Vec<Option<i64>> = client.hgetex("h", names, options).await.unwrap();
             assert_eq!(read, [Some(1), None]);
             let times = client.hexpiretime("h", "a").await.unwrap();
             match expected {
@@ -280,43 +286,38 @@ fn fields_are_set_with_a_time() {
         let at = unix_time(1000);
         let new = HsetexOptions::new().fnx().exat(at);
         let pairs = [("a", 1), ("b", 2)];
-        assert!(client.hsetex_with("h", pairs, new.clone()).await.unwrap());
-        assert!(
-            !client
-                .hsetex_with("h", [("b", 3), ("c", 4)], new)
-                .await
-                .unwrap()
-        );
+        assert!(client.hsetex("h", pairs, new.clone()).await.unwrap());
+        assert!(!client.hsetex("h", [("b", 3), ("c", 4)], new).await.unwrap());
         let all: HashMap<String, i64> = client.hgetall("h").await.unwrap();
         assert_eq!(all, HashMap::from([("a".into(), 1), ("b".into(), 2)]));
         assert_eq!(client.hexpiretime("h", "a").await.unwrap(), [at]);
 
         let keep = HsetexOptions::new().fxx().keepttl();
-        assert!(client.hsetex_with("h", [("a", 5)], keep).await.unwrap());
+        assert!(client.hsetex("h", [("a", 5)], keep).await.unwrap());
         assert_eq!(client.hexpiretime("h", "a").await.unwrap(), [at]);
         let later = HsetexOptions::new().pxat(at * 1000 + 1000);
-        assert!(client.hsetex_with("h", [("a", 6)], later).await.unwrap());
+        assert!(client.hsetex("h", [("a", 6)], later).await.unwrap());
         assert_eq!(client.hexpiretime("h", "a").await.unwrap(), [at + 1]);
-        assert!(client.hsetex("h", [("a", 7)]).await.unwrap());
+        assert!(
+            client
+                .hsetex("h", [("a", 7)], HsetexOptions::new())
+                .await
+                .unwrap()
+        );
         assert_eq!(client.httl("h", "a").await.unwrap(), [-1]);
         for options in [
             HsetexOptions::new().ex(5000),
             HsetexOptions::new().px(5_000_000),
         ] {
-            assert!(client.hsetex_with("h", [("a", 8)], options).await.unwrap());
+            assert!(client.hsetex("h", [("a", 8)], options).await.unwrap());
             let left = client.httl("h", "a").await.unwrap();
             assert!((4990..=5000).contains(&left[0]), "{left:?}");
         }
         if since(&case, None, Some((9, 0))) {
             let options = HsetexOptions::new().xx();
-            assert!(
-                !client
-                    .hsetex_with("none", [("a", 1)], options)
-                    .await
-                    .unwrap()
-            );
+            assert!(!client.hsetex("none", [("a", 1)], options).await.unwrap());
             let options = HsetexOptions::new().nx();
-            assert!(!client.hsetex_with("h", [("a", 1)], options).await.unwrap());
+            assert!(!client.hsetex("h", [("a", 1)], options).await.unwrap());
         }
     });
 }

@@ -1,6 +1,6 @@
 //! Calls of the methods of this group.
 
-use crate::options::{HexpireOptions, HgetexOptions, HscanOptions, HsetexOptions};
+use crate::options::{GetexOptions, HexpireOptions, HscanOptions, HsetexOptions};
 
 super::samples! {
     hset("a", [("f", 1), ("g", 2)]) => "HSET a f 1 g 2";
@@ -37,16 +37,16 @@ super::samples! {
     hpexpiretime("a", "f") => "HPEXPIRETIME a FIELDS 1 f";
     hpersist("a", "f") => "HPERSIST a FIELDS 1 f";
     hgetdel<Vec<String>, _>("a", ["f", "g"]) => "HGETDEL a FIELDS 2 f g";
-    hgetex<Vec<String>, _>("a", ["f", "g"]) => "HGETEX a FIELDS 2 f g";
-    hgetex_with<Vec<String>, _>("a", "f", HgetexOptions::new().ex(10)) => "HGETEX a EX 10 FIELDS 1 f";
-    hgetex_with<Vec<String>, _>("a", "f", HgetexOptions::new().px(10)) => "HGETEX a PX 10 FIELDS 1 f";
-    hgetex_with<Vec<String>, _>("a", "f", HgetexOptions::new().exat(10)) => "HGETEX a EXAT 10 FIELDS 1 f";
-    hgetex_with<Vec<String>, _>("a", "f", HgetexOptions::new().pxat(10)) => "HGETEX a PXAT 10 FIELDS 1 f";
-    hgetex_with<Vec<String>, _>("a", "f", HgetexOptions::new().persist()) => "HGETEX a PERSIST FIELDS 1 f";
-    hsetex("a", [("f", 1), ("g", 2)]) => "HSETEX a FIELDS 2 f 1 g 2";
-    hsetex_with("a", [("f", 1)], HsetexOptions::new().ex(10).fnx().xx()) => "HSETEX a XX FNX EX 10 FIELDS 1 f 1";
-    hsetex_with("a", [("f", 1)], HsetexOptions::new().px(10).fxx()) => "HSETEX a FXX PX 10 FIELDS 1 f 1";
-    hsetex_with("a", [("f", 1)], HsetexOptions::new().exat(10).nx()) => "HSETEX a NX EXAT 10 FIELDS 1 f 1";
-    hsetex_with("a", [("f", 1)], HsetexOptions::new().pxat(10)) => "HSETEX a PXAT 10 FIELDS 1 f 1";
-    hsetex_with("a", [("f", 1)], HsetexOptions::new().keepttl()) => "HSETEX a KEEPTTL FIELDS 1 f 1";
+    hgetex<Vec<String>, _>("a", ["f", "g"], GetexOptions::new()) => "HGETEX a FIELDS 2 f g";
+    hgetex<Vec<String>, _>("a", "f", GetexOptions::new().ex(10)) => "HGETEX a EX 10 FIELDS 1 f";
+    hgetex<Vec<String>, _>("a", "f", GetexOptions::new().px(10)) => "HGETEX a PX 10 FIELDS 1 f";
+    hgetex<Vec<String>, _>("a", "f", GetexOptions::new().exat(10)) => "HGETEX a EXAT 10 FIELDS 1 f";
+    hgetex<Vec<String>, _>("a", "f", GetexOptions::new().pxat(10)) => "HGETEX a PXAT 10 FIELDS 1 f";
+    hgetex<Vec<String>, _>("a", "f", GetexOptions::new().persist()) => "HGETEX a PERSIST FIELDS 1 f";
+    hsetex("a", [("f", 1), ("g", 2)], HsetexOptions::new()) => "HSETEX a FIELDS 2 f 1 g 2";
+    hsetex("a", [("f", 1)], HsetexOptions::new().ex(10).fnx().xx()) => "HSETEX a XX FNX EX 10 FIELDS 1 f 1";
+    hsetex("a", [("f", 1)], HsetexOptions::new().px(10).fxx()) => "HSETEX a FXX PX 10 FIELDS 1 f 1";
+    hsetex("a", [("f", 1)], HsetexOptions::new().exat(10).nx()) => "HSETEX a NX EXAT 10 FIELDS 1 f 1";
+    hsetex("a", [("f", 1)], HsetexOptions::new().pxat(10)) => "HSETEX a PXAT 10 FIELDS 1 f 1";
+    hsetex("a", [("f", 1)], HsetexOptions::new().keepttl()) => "HSETEX a KEEPTTL FIELDS 1 f 1";
 }
