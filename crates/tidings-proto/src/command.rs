@@ -78,6 +78,11 @@ impl Command {
         self.view().keys()
     }
 
+    /// Whether its name is one that this crate knows. See [`CommandRef::is_known`].
+    pub fn is_known(&self) -> bool {
+        self.view().is_known()
+    }
+
     /// Whether the server lets it run on a replica. See [`CommandRef::is_read_only`].
     pub fn is_read_only(&self) -> bool {
         self.view().is_read_only()

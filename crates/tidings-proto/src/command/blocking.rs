@@ -47,8 +47,9 @@ pub(super) enum Waits {
 }
 
 pub(super) fn blocks(command: CommandRef<'_>) -> Option<Blocking> {
+    let waits = waits(command.name())?;
     let mut args = command.args();
-    let longest = match waits(command.name())? {
+    let longest = match waits {
         Waits::FirstSeconds => seconds(args.next()),
         Waits::LastSeconds => seconds(args.last()),
         Waits::LastMilliseconds => milliseconds(args.last()),

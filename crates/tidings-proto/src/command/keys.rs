@@ -123,7 +123,7 @@ fn find<'a>(command: CommandRef<'a>, place: &Place) -> Option<Keys<'a>> {
         Place::Counted { store, at, step } => {
             let mut words = command.words().skip_words(at);
             let count: usize = str::from_utf8(words.next()?).ok()?.parse().ok()?;
-            if count == 0 || count > words.len().checked_div(step)? {
+            if count == 0 || count > words.len().div_ceil(step) {
                 return None;
             }
             Some(Keys {
@@ -271,7 +271,8 @@ mod tests {
             "EVAL script x a",
             "EVAL script 99999999999999999999 a",
             "EVAL script",
-            "MSETEX 2 a 1 b",
+            "MSETEX 2 a 1",
+            "MSETEX 99999999999999999999 a 1",
             "ZUNIONSTORE a",
             "ZUNIONSTORE a 0 b",
             "ZUNIONSTORE a 2 b",

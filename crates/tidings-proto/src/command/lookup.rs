@@ -122,6 +122,20 @@ mod tests {
     }
 
     #[test]
+    fn words_of_every_length_are_compared_to_the_last_byte() {
+        for length in 0..40 {
+            let word = &"ABCDE_".repeat(7)[..length];
+            assert!(is(word.to_lowercase().as_bytes(), word));
+            assert!(!is(format!("{word}A").as_bytes(), word));
+            for place in 0..length {
+                let mut other = word.as_bytes().to_vec();
+                other[place] ^= 0x80;
+                assert!(!is(&other, word), "{length} {place}");
+            }
+        }
+    }
+
+    #[test]
     fn names_are_in_capitals_in_order_and_once() {
         for pair in ROWS.windows(2) {
             assert!(pair[0].name < pair[1].name, "{}", pair[1].name);

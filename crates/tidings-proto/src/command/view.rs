@@ -78,7 +78,7 @@ impl<'a> CommandRef<'a> {
     /// command belongs without being a key: the channels of `SPUBLISH`, `SSUBSCRIBE` and
     /// `SUNSUBSCRIBE`, and the cursor of `CLUSTERSCAN`.
     ///
-    /// Commands that this crate does not know have none, nor have those that the server would
+    /// Commands that this crate [does not know](Self::is_known) have none, nor have those that the server would
     /// refuse for a number of keys that cannot be.
     ///
     /// ```
@@ -89,6 +89,12 @@ impl<'a> CommandRef<'a> {
     /// ```
     pub fn keys(self) -> Keys<'a> {
         keys::keys(self)
+    }
+
+    /// Whether its name is one of Redis or Valkey themselves. Of those of modules, and of newer
+    /// ones, this crate does not know where their keys are or what they do.
+    pub fn is_known(self) -> bool {
+        lookup::find(self.name()).is_some()
     }
 
     /// Whether the server flags it as one that only reads, and so lets it run on a replica.
