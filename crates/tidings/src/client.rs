@@ -14,6 +14,7 @@ use crate::driver::commands::CommandLink;
 use crate::driver::mailbox::{Closing, Mailbox};
 use crate::driver::supervise::{self, Link};
 use crate::error::{Error, Result};
+use crate::monitor::MonitorBuilder;
 use crate::pipeline::Pipeline;
 use crate::pool::Pool;
 use crate::pubsub::PubSubBuilder;
@@ -152,6 +153,39 @@ impl Client {
         Fut: Future<Output = Result<R>>,
     {
         Transact::new(self.clone(), cmd("WATCH").arg(keys), closure)
+    }
+
+    /// Makes a [`Monitor`](crate::Monitor): a stream of every command that the server runs, over a connection of its own
+    /// (`MONITOR`). Nothing is sent before it is awaited.
+    ///
+    /// ```no_run
+    /// # async fn example(client: tidings::Client) -> tidings::Result<()> {
+    /// let mut monitor = client.monitor().await?;
+    /// while let Some(item) = monitor.next().await {
+    ///     match item {
+    ///         Ok(event) => println!("{:?} {}: {:?}", event.time(), event.client(), event.command()),
+    ///         Err(error) => match error.gap() {
+    ///             Some(gap) => println!("commands are missing: {gap:?}"),
+    ///             None => println!("{error}: {:?}", error.raw_payload()),
+    ///         },
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Arguments are exact, whatever bytes they hold. Valkey 8.1.0 and 8.1.1 write quotes and backslashes as they are,
+    /// which makes most lines of theirs ambiguous: one is shown as a command only if it can be read in
+    /// one way (no backslash, no quote within an argument, no more words than the command needs at least), and
+    /// as an error with the line otherwise. For this they are asked what commands they have (`COMMAND`).
+    ///
+    /// A monitor slows the server down, the more the more commands it runs.
+    ///
+    /// # Errors
+    ///
+    /// No connection can be made, or the server refuses: `MONITOR` is of the ACL categories `@admin` and `@dangerous`.
+    pub fn monitor(&self) -> MonitorBuilder {
+        MonitorBuilder::new(self.clone())
     }
 
     pub(crate) fn config(&self) -> &Arc<Config> {

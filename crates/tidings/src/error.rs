@@ -8,6 +8,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tidings_proto::ServerError;
 
+use crate::pubsub::Gap;
+
 /// What [`Client`](crate::Client) calls and streams give back.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -26,6 +28,7 @@ struct Inner {
     may_have_run: bool,
     raw: Option<Bytes>,
     command: Option<usize>,
+    gap: Option<Gap>,
 }
 
 /// Whose fault an [`Error`] is.
@@ -42,7 +45,8 @@ pub enum ErrorKind {
     Authentication,
     /// Something took longer than the time it was given; see [`Error::may_have_run`].
     Timeout,
-    /// The reply is not of the type that was asked for, or a payload could not be decoded.
+    /// The reply is not of the type that was asked for, a payload could not be decoded, or a line of a
+    /// [`Monitor`](crate::Monitor) could not be read.
     Decode,
     /// A URL or another setting is wrong.
     Config,
@@ -55,7 +59,8 @@ pub enum ErrorKind {
     /// The subscriber or the client has come to its end, after [`drain`](crate::PubSub::drain) for instance, or
     /// with its runtime. Using what was [closed](crate::PubSub::close) is a [`Misuse`](Self::Misuse).
     Closed,
-    /// A full queue ended the subscriber, as [`Overflow::Close`](crate::Overflow::Close) asked for.
+    /// A full queue ended the subscriber, as [`Overflow::Close`](crate::Overflow::Close) asked for, or dropped
+    /// commands of a [`Monitor`](crate::Monitor), which goes on.
     Overflow,
 }
 
@@ -69,6 +74,7 @@ impl Error {
             may_have_run: false,
             raw: None,
             command: None,
+            gap: None,
         }))
     }
 
@@ -124,6 +130,11 @@ impl Error {
         self
     }
 
+    pub(crate) fn with_gap(mut self, gap: Gap) -> Self {
+        self.inner_mut().gap = Some(gap);
+        self
+    }
+
     pub(crate) fn with_may_have_run(mut self, may_have_run: bool) -> Self {
         self.inner_mut().may_have_run = may_have_run;
         self
@@ -160,9 +171,16 @@ impl Error {
         self.0.command
     }
 
-    /// The payload that could not be decoded, as it came.
+    /// The payload that could not be decoded, as it came; of a [`Monitor`](crate::Monitor), the line that could not
+    /// be read.
     pub fn raw_payload(&self) -> Option<&Bytes> {
         self.0.raw.as_ref()
+    }
+
+    /// What is missing in the place of a stream where this error stands, if anything is: of a
+    /// [`Monitor`](crate::Monitor), whose connection was lost or whose queue was full.
+    pub fn gap(&self) -> Option<&Gap> {
+        self.0.gap.as_ref()
     }
 
     /// The connection could not be made or was lost.
@@ -207,6 +225,9 @@ impl fmt::Debug for Error {
             .field("message", &self.0.message);
         if self.0.may_have_run {
             debug.field("may_have_run", &true);
+        }
+        if let Some(gap) = &self.0.gap {
+            debug.field("gap", gap);
         }
         if let Some(source) = &self.0.source {
             debug.field("source", source);

@@ -30,6 +30,7 @@
 //!
 //! - [`Client`] and the commands, which are the methods of [`Commands`]; [`cmd`] for any other.
 //! - [`PubSub`]: subscribing, handlers, and the ways of reading.
+//! - [`Monitor`]: every command that a server runs.
 //! - [`Config`]: URLs, times, TLS.
 //! - [`Error`]: whose fault it was.
 //!
@@ -42,6 +43,7 @@ mod commands;
 mod config;
 mod driver;
 mod error;
+mod monitor;
 mod net;
 mod pipeline;
 mod pool;
@@ -58,6 +60,7 @@ pub use commands::{Commands, options};
 pub use config::TlsConfig;
 pub use config::{Config, IntoConfig, ProtocolVersion};
 pub use error::{Error, ErrorKind, Result};
+pub use monitor::{Monitor, MonitorBuilder};
 pub use pipeline::{Execute, ExecuteEach, FromReplies, Pipeline, Replies};
 pub use pubsub::{
     Confirmation, Confirming, Event, FromPayload, Gap, GapCause, HandlerOutcome, Message, Overflow,
@@ -67,6 +70,7 @@ pub use run::Run;
 #[cfg(feature = "tls")]
 pub use rustls;
 pub use script::Script;
+pub use tidings_proto::monitor::{MonitorClient, MonitorEvent};
 pub use tidings_proto::pubsub::{Subscription, SubscriptionKind, SubscriptionState};
 pub use tidings_proto::{
     ArgWriter, Blob, Command, CommandRef, DecodeError, Error as ReplyError, FromReply, Limits,
