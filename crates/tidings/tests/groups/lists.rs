@@ -1,10 +1,18 @@
 //! Commands about lists.
 
+use std::time::{Duration, Instant};
+
 use tidings::options::{LposOptions, Place, Side};
 use tidings::{Client, Commands};
 
 use crate::support::{error, on_each};
-use crate::texts;
+use crate::{await_waiting, texts};
+
+/// For what is there already, or will be at once: only a failing test waits so long.
+const LONG: Duration = Duration::from_secs(60);
+
+type One = Option<(String, String)>;
+type Taken = Option<(String, Vec<String>)>;
 
 async fn list(client: &Client, key: &str) -> Vec<String> {
     client.lrange(key, 0, -1).await.unwrap()
@@ -58,8 +66,7 @@ fn a_list_that_is_not_there_is_empty() {
         assert_eq!(moved, None);
         let moved: Option<String> = client.rpoplpush("l", "m").await.unwrap();
         assert_eq!(moved, None);
-        let taken: Option<(String, Vec<String>)> =
-            client.lmpop(["l", "m"], Side::Left).await.unwrap();
+        let taken: Taken = client.lmpop(["l", "m"], Side::Left).await.unwrap();
         assert_eq!(taken, None);
         client.set("text", "x").await.unwrap();
         assert_eq!(error(client.llen("text").await).code(), Some("WRONGTYPE"));
@@ -145,12 +152,94 @@ fn elements_are_taken_from_the_first_list_that_has_any() {
         let client = case.client().await;
         client.rpush("l", ["a", "b", "c", "d"]).await.unwrap();
         let keys = ["x", "l"];
-        type Taken = Option<(String, Vec<String>)>;
         let taken: Taken = client.lmpop(keys, Side::Right).await.unwrap();
         assert_eq!(taken, Some(("l".into(), texts(["d"]))));
         let taken: Taken = client.lmpop_count(keys, Side::Left, 2).await.unwrap();
         assert_eq!(taken, Some(("l".into(), texts(["a", "b"]))));
         let taken: Taken = client.lmpop_count(keys, Side::Left, 9).await.unwrap();
         assert_eq!(taken, Some(("l".into(), texts(["c"]))));
+    });
+}
+
+#[test]
+fn commands_that_may_wait_take_what_is_there() {
+    on_each(async |case| {
+        let client = case.client().await;
+        let elements = ["a", "b", "c", "d", "e", "f", "g"];
+        client.rpush("l", elements).await.unwrap();
+        let keys = ["x", "l"];
+        let taken: One = client.blpop(keys, LONG).await.unwrap();
+        assert_eq!(taken, Some(("l".into(), "a".into())));
+        let taken: One = client.brpop(keys, Duration::ZERO).await.unwrap();
+        assert_eq!(taken, Some(("l".into(), "g".into())));
+        let taken: Taken = client.blmpop(keys, Side::Left, LONG).await.unwrap();
+        assert_eq!(taken, Some(("l".into(), texts(["b"]))));
+        let taken: Taken = client
+            .blmpop_count(keys, Side::Right, 2, LONG)
+            .await
+            .unwrap();
+        assert_eq!(taken, Some(("l".into(), texts(["f", "e"]))));
+        let moved: String = client
+            .blmove("l", "m", Side::Left, Side::Left, LONG)
+            .await
+            .unwrap();
+        assert_eq!(moved, "c");
+        let moved: String = client.brpoplpush("l", "m", LONG).await.unwrap();
+        assert_eq!(moved, "d");
+        assert_eq!(list(&client, "m").await, ["d", "c"]);
+        assert_eq!(client.exists("l").await.unwrap(), 0);
+    });
+}
+
+#[test]
+fn commands_that_wait_get_the_elements_that_come_and_hold_nobody_up() {
+    on_each(async |case| {
+        let client = case.client().await;
+        let writes = async {
+            await_waiting(&case, 6).await;
+            for key in ["a", "b", "c", "d", "e", "f"] {
+                client
+                    .rpush(key, [format!("{key}1"), format!("{key}2")])
+                    .await
+                    .unwrap();
+            }
+        };
+        let (left, right, one, two, moved, popped, ()) = tokio::join!(
+            client.blpop::<(String, String), _>(["x", "a"], LONG),
+            client.brpop::<(String, String), _>("b", Duration::ZERO),
+            client.blmpop::<(String, Vec<String>), _>(["x", "c"], Side::Left, LONG),
+            client.blmpop_count::<(String, Vec<String>), _>("d", Side::Right, 9, LONG),
+            client.blmove::<String>("e", "to", Side::Left, Side::Right, LONG),
+            client.brpoplpush::<String>("f", "to", LONG),
+            writes,
+        );
+        assert_eq!(left.unwrap(), ("a".into(), "a1".into()));
+        assert_eq!(right.unwrap(), ("b".into(), "b2".into()));
+        assert_eq!(one.unwrap(), ("c".into(), texts(["c1"])));
+        assert_eq!(two.unwrap(), ("d".into(), texts(["d2", "d1"])));
+        assert_eq!(moved.unwrap(), "e1");
+        assert_eq!(popped.unwrap(), "f2");
+        assert_eq!(list(&client, "to").await, ["f2", "e1"]);
+    });
+}
+
+#[test]
+fn commands_that_wait_in_vain_give_nothing_when_their_time_is_over() {
+    on_each(async |case| {
+        let client = case.client().await;
+        let brief = Duration::from_millis(20);
+        let begun = Instant::now();
+        let (left, right, one, two, moved, popped) = tokio::join!(
+            client.blpop::<One, _>(["x", "y"], brief),
+            client.brpop::<One, _>("x", brief),
+            client.blmpop::<Taken, _>(["x", "y"], Side::Left, brief),
+            client.blmpop_count::<Taken, _>("x", Side::Left, 2, brief),
+            client.blmove::<Option<String>>("x", "y", Side::Left, Side::Left, brief),
+            client.brpoplpush::<Option<String>>("x", "y", brief),
+        );
+        assert!(begun.elapsed() >= brief);
+        assert_eq!((left.unwrap(), right.unwrap()), (None, None));
+        assert_eq!((one.unwrap(), two.unwrap()), (None, None));
+        assert_eq!((moved.unwrap(), popped.unwrap()), (None, None));
     });
 }

@@ -15,7 +15,7 @@ mod sorted_sets;
 mod streams;
 mod strings;
 
-use support::Case;
+use support::{Case, eventually};
 use tidings_testkit::{Flavor, Version};
 
 /// Whether the case's server is a Redis of this version or a newer one, or a Valkey of that version or a newer one;
@@ -39,4 +39,14 @@ fn scored<const N: usize>(members: [(&str, f64); N]) -> Vec<(String, f64)> {
     members
         .map(|(member, score)| (member.to_owned(), score))
         .to_vec()
+}
+
+/// Waits until the server has so many clients that wait in a command.
+async fn await_waiting(case: &Case, count: usize) {
+    let wanted = format!("blocked_clients:{count}");
+    eventually(&wanted, || {
+        let clients = case.server.cli(["INFO", "clients"]);
+        clients.lines().any(|line| line.trim_end() == wanted)
+    })
+    .await;
 }

@@ -1,12 +1,19 @@
 //! Commands about the members of sorted sets.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 use tidings::options::{MinMax, ZaddOptions, ZscanOptions};
 use tidings::{Client, Commands};
 
 use crate::support::{error, on_each};
-use crate::{scored, since, texts};
+use crate::{await_waiting, scored, since, texts};
+
+/// For what is there already, or will be at once: only a failing test waits so long.
+const LONG: Duration = Duration::from_secs(60);
+
+type One = Option<(String, String, f64)>;
+type Taken = Option<(String, Vec<(String, f64)>)>;
 
 async fn all(client: &Client, key: &str) -> Vec<(String, f64)> {
     client.zrange_withscores(key, 0, -1).await.unwrap()
@@ -161,7 +168,6 @@ fn members_are_taken_from_the_first_sorted_set_that_has_any() {
         let client = case.client().await;
         let pairs = [(1.5, "a"), (2.0, "b"), (3.0, "c"), (4.0, "d")];
         client.zadd("z", pairs).await.unwrap();
-        type Taken = Option<(String, Vec<(String, f64)>)>;
         let keys = ["x", "z"];
         let taken: Taken = client.zmpop(keys, MinMax::Max).await.unwrap();
         assert_eq!(taken, Some(("z".into(), scored([("d", 4.0)]))));
@@ -201,5 +207,72 @@ fn a_scan_brings_all_members_with_their_scores() {
             let (_, some): (u64, Vec<String>) = client.zscan_with("small", 0, names).await.unwrap();
             assert_eq!(some, ["a", "b"]);
         }
+    });
+}
+
+#[test]
+fn commands_that_may_wait_take_what_is_there() {
+    on_each(async |case| {
+        let client = case.client().await;
+        let pairs = [(1.5, "a"), (2.0, "b"), (3.0, "c"), (4.0, "d"), (5.0, "e")];
+        client.zadd("z", pairs).await.unwrap();
+        let keys = ["x", "z"];
+        let taken: One = client.bzpopmin(keys, LONG).await.unwrap();
+        assert_eq!(taken, Some(("z".into(), "a".into(), 1.5)));
+        let taken: One = client.bzpopmax(keys, Duration::ZERO).await.unwrap();
+        assert_eq!(taken, Some(("z".into(), "e".into(), 5.0)));
+        let taken: Taken = client.bzmpop(keys, MinMax::Max, LONG).await.unwrap();
+        assert_eq!(taken, Some(("z".into(), scored([("d", 4.0)]))));
+        let taken: Taken = client
+            .bzmpop_count(keys, MinMax::Min, 9, LONG)
+            .await
+            .unwrap();
+        assert_eq!(taken, Some(("z".into(), scored([("b", 2.0), ("c", 3.0)]))));
+    });
+}
+
+#[test]
+fn commands_that_wait_get_the_members_that_come_and_hold_nobody_up() {
+    on_each(async |case| {
+        let client = case.client().await;
+        let writes = async {
+            await_waiting(&case, 4).await;
+            for key in ["a", "b", "c", "d"] {
+                client
+                    .zadd(key, [(1.5, "low"), (2.0, "high")])
+                    .await
+                    .unwrap();
+            }
+        };
+        let (min, max, one, two, ()) = tokio::join!(
+            client.bzpopmin::<One, _>(["x", "a"], LONG),
+            client.bzpopmax::<One, _>("b", Duration::ZERO),
+            client.bzmpop::<Taken, _>(["x", "c"], MinMax::Min, LONG),
+            client.bzmpop_count::<Taken, _>("d", MinMax::Max, 9, LONG),
+            writes,
+        );
+        assert_eq!(min.unwrap(), Some(("a".into(), "low".into(), 1.5)));
+        assert_eq!(max.unwrap(), Some(("b".into(), "high".into(), 2.0)));
+        assert_eq!(one.unwrap(), Some(("c".into(), scored([("low", 1.5)]))));
+        let both = scored([("high", 2.0), ("low", 1.5)]);
+        assert_eq!(two.unwrap(), Some(("d".into(), both)));
+    });
+}
+
+#[test]
+fn commands_that_wait_in_vain_give_nothing_when_their_time_is_over() {
+    on_each(async |case| {
+        let client = case.client().await;
+        let brief = Duration::from_millis(20);
+        let begun = Instant::now();
+        let (min, max, one, two) = tokio::join!(
+            client.bzpopmin::<One, _>(["x", "y"], brief),
+            client.bzpopmax::<One, _>("x", brief),
+            client.bzmpop::<Taken, _>(["x", "y"], MinMax::Min, brief),
+            client.bzmpop_count::<Taken, _>("x", MinMax::Max, 2, brief),
+        );
+        assert!(begun.elapsed() >= brief);
+        assert_eq!((min.unwrap(), max.unwrap()), (None, None));
+        assert_eq!((one.unwrap(), two.unwrap()), (None, None));
     });
 }
