@@ -252,13 +252,26 @@ macro_rules! table {
                 = ["MIGRATE" host port "" database (Milliseconds(timeout)) options "KEYS" keys];
 
             /// `WAIT`: waits until so many replicas have all that this connection wrote, or for so long (zero: for
-            /// ever); how many have it.
+            /// ever); how many have it. It belongs behind what is written, in a pipeline that is no transaction: by
+            /// itself it has a connection of its own, which wrote nothing.
+            ///
+            /// ```no_run
+            /// # async fn example(client: tidings::Client) -> tidings::Result<()> {
+            /// use std::time::Duration;
+            ///
+            /// let mut pipeline = client.pipeline();
+            /// pipeline.transaction(false).set("a", 1).wait(2, Duration::from_millis(100));
+            /// let ((), have_it): ((), i64) = pipeline.execute().await?;
+            /// # Ok(())
+            /// # }
+            /// ```
             ///
             /// O(1), since 3.0.0.
             fn wait(replicas: i64, timeout: Duration) -> i64 = ["WAIT" replicas (Milliseconds(timeout))];
 
             /// `WAITAOF`: waits until all that this connection wrote is in the append-only files of this server
             /// (`local` 1) and of so many replicas, or for so long (zero: for ever); how many have it, here and there.
+            /// It belongs behind what is written, as [`wait`](Commands::wait) does.
             ///
             /// O(1), since 7.2.0.
             fn waitaof(local: i64, replicas: i64, timeout: Duration) -> (i64, i64)

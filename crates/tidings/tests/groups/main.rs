@@ -3,11 +3,18 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod acl;
 mod bitmaps;
+mod cluster;
+mod connection;
+mod diagnostics;
 mod geo;
 mod hashes;
 mod keys;
 mod lists;
+mod replication;
+mod scripting;
+mod server;
 mod sets;
 mod sorted_set_operations;
 mod sorted_set_ranges;
