@@ -53,7 +53,7 @@ fn pipelines_of_everybody_get_the_replies_that_are_due() {
         BENCH,
         "pipeline --runs 1 --commands 200 --sizes 10,1000,multi",
     );
-    assert_all_take_part(&rows, 3, "raw rustis redis fred");
+    assert_all_take_part(&rows, 3, "raw tidings rustis redis fred");
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn everybody_publishes_from_many_tasks_and_from_one() {
 #[test]
 fn allocations_are_counted_where_the_allocator_counts() {
     let rows = rows(COUNTING, "allocations --runs 1 --commands 1000");
-    assert_all_take_part(&rows, 4, "rustis redis fred");
+    assert_all_take_part(&rows, 4, "tidings rustis redis fred");
     for row in &rows {
         for figure in &row[1..] {
             assert!(figure.parse::<f64>().unwrap() > 0.0, "{row:?}");

@@ -5,12 +5,13 @@ use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 
-use super::client::{PipelineClient, contestant};
+use super::client::{Client, contestant};
 use super::fred::Fred;
 use super::pairs::Pairs;
 use super::redis::Redis;
 use super::rustis::Rustis;
 use super::server::Server;
+use super::tidings::Tidings;
 use super::{pipeline, publish};
 use crate::contestant::{Assignment, Contestant, current_thread};
 use crate::measure::{Heap, Outcome, Stopwatch};
@@ -68,6 +69,7 @@ impl fmt::Display for Shape {
 const AS_THERE: &str = "as in `pipeline` and `publish`";
 
 const CONTESTANTS: &[Contestant<Shape>] = &[
+    contestant::<Tidings, _>(AS_THERE, run::<Tidings>),
     contestant::<Rustis, _>(AS_THERE, run::<Rustis>),
     contestant::<Redis, _>(AS_THERE, run::<Redis>),
     contestant::<Fred, _>(AS_THERE, run::<Fred>),
@@ -145,7 +147,7 @@ fn each(rows: &Rows<'_>, figure: fn(&Heap) -> u64) -> String {
     or_dash(each, |it| it.show(figures))
 }
 
-fn run<C: PipelineClient>(assignment: &Assignment<Shape>) -> Result<Outcome> {
+fn run<C: Client>(assignment: &Assignment<Shape>) -> Result<Outcome> {
     match assignment.shape {
         Shape::Pipeline => pipeline::run::<C>(&assignment.at(PIPELINE)),
         Shape::Multi => pipeline::run::<C>(&assignment.at(MULTI)),
@@ -155,7 +157,7 @@ fn run<C: PipelineClient>(assignment: &Assignment<Shape>) -> Result<Outcome> {
 }
 
 /// One GET after the other.
-fn get<C: PipelineClient>(assignment: &Assignment<Shape>) -> Result<Outcome> {
+fn get<C: Client>(assignment: &Assignment<Shape>) -> Result<Outcome> {
     current_thread()?.block_on(async {
         let mut client = C::connect(assignment.port).await?;
         let pairs = Pairs::new(1);

@@ -2,8 +2,7 @@
 
 use super::pairs::Pair;
 use crate::Result;
-use crate::contestant::Assignment;
-use crate::contestant::{Contestant, Kind, nothing_to_prepare};
+use crate::contestant::{Assignment, Contestant, Kind, nothing_to_prepare};
 use crate::machine::Core;
 use crate::measure::Outcome;
 
@@ -11,6 +10,8 @@ use crate::measure::Outcome;
 pub(super) trait Client: Clone + Send + Sized + 'static {
     const NAME: &'static str;
     const KIND: Kind;
+    /// More commands would only make a run longer.
+    const MOST: u64 = u64::MAX;
 
     fn connect(port: u16) -> impl Future<Output = Result<Self>> + Send;
 
@@ -19,10 +20,7 @@ pub(super) trait Client: Clone + Send + Sized + 'static {
     -> impl Future<Output = Result<i64>> + Send;
 
     fn get(&mut self, key: &str) -> impl Future<Output = Result<Option<String>>> + Send;
-}
 
-/// One that has pipelines.
-pub(super) trait PipelineClient: Client {
     /// SET and GET of each pair, and their replies: "OK", the value, "OK", …
     fn pipeline(
         &mut self,
@@ -42,7 +40,7 @@ pub(super) const fn contestant<C: Client, S>(
         // They are named after their packages.
         package: Some(C::NAME),
         kind: C::KIND,
-        most: u64::MAX,
+        most: C::MOST,
         core: Core::Last,
         prepare: nothing_to_prepare,
         run,

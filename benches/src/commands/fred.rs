@@ -14,6 +14,7 @@ pub(super) struct Fred(Client);
 impl client::Client for Fred {
     const NAME: &'static str = "fred";
     const KIND: Kind = Kind::Peer;
+    const MOST: u64 = 200_000;
 
     async fn connect(port: u16) -> Result<Self> {
         let config = Config {
@@ -35,9 +36,7 @@ impl client::Client for Fred {
     async fn get(&mut self, key: &str) -> Result<Option<String>> {
         Ok(self.0.get(key).await?)
     }
-}
 
-impl client::PipelineClient for Fred {
     async fn pipeline(&mut self, pairs: &[Pair], transaction: bool) -> Result<Vec<Option<String>>> {
         if transaction {
             let transaction = self.0.multi();

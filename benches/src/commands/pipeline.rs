@@ -4,12 +4,13 @@ use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 
-use super::client::{PipelineClient, contestant};
+use super::client::{Client, contestant};
 use super::fred::Fred;
 use super::pairs::{self, Pairs};
 use super::redis::Redis;
 use super::rustis::Rustis;
 use super::server::Server;
+use super::tidings::Tidings;
 use super::{hiredis, raw};
 use crate::contestant::{Assignment, Contestant, Kind, current_thread};
 use crate::measure::{Outcome, Stopwatch};
@@ -85,6 +86,7 @@ impl fmt::Display for Shape {
 const CONTESTANTS: &[Contestant<Shape>] = &[
     raw::PIPELINE,
     hiredis::PIPELINE,
+    contestant::<Tidings, _>("`pipeline()`, `transaction(false)` or not", run::<Tidings>),
     contestant::<Rustis, _>("`create_pipeline`, `create_transaction`", run::<Rustis>),
     contestant::<Redis, _>(
         "multiplexed connection, `pipe()`, `.atomic()`; no response timeout, TCP_NODELAY",
@@ -99,7 +101,7 @@ const CONTESTANTS: &[Contestant<Shape>] = &[
 /// About a second.
 const MOST_COMMANDS: u64 = 1_000_000;
 /// Shorter pipelines take longer a command.
-const MOST_PIPELINES: u64 = 40_000;
+const MOST_PIPELINES: u64 = 20_000;
 
 impl Benchmark for Pipeline {
     type Shape = Shape;
@@ -195,7 +197,7 @@ fn is_hiredis(run: &Run) -> bool {
 }
 
 /// Pipelines over one client, one after the other.
-pub(super) fn run<C: PipelineClient>(assignment: &Assignment<Shape>) -> Result<Outcome> {
+pub(super) fn run<C: Client>(assignment: &Assignment<Shape>) -> Result<Outcome> {
     current_thread()?.block_on(async {
         let Assignment { port, shape, count } = *assignment;
         let mut client = C::connect(port).await?;

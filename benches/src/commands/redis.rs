@@ -4,7 +4,7 @@ use ::redis::aio::MultiplexedConnection;
 use ::redis::io::tcp::TcpSettings;
 use ::redis::{AsyncCommands, AsyncConnectionConfig, IntoConnectionInfo};
 
-use super::client::{Client, PipelineClient};
+use super::client::Client;
 use super::pairs::Pair;
 use crate::Result;
 use crate::contestant::Kind;
@@ -35,9 +35,7 @@ impl Client for Redis {
     async fn get(&mut self, key: &str) -> Result<Option<String>> {
         Ok(self.0.get(key).await?)
     }
-}
 
-impl PipelineClient for Redis {
     async fn pipeline(&mut self, pairs: &[Pair], transaction: bool) -> Result<Vec<Option<String>>> {
         let mut pipeline = ::redis::Pipeline::with_capacity(2 * pairs.len());
         if transaction {

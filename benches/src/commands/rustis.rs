@@ -3,7 +3,7 @@
 use ::rustis::client::BatchPreparedCommand;
 use ::rustis::commands::{PubSubCommands, StringCommands};
 
-use super::client::{Client, PipelineClient};
+use super::client::Client;
 use super::pairs::Pair;
 use crate::Result;
 use crate::contestant::Kind;
@@ -27,9 +27,7 @@ impl Client for Rustis {
     async fn get(&mut self, key: &str) -> Result<Option<String>> {
         Ok(self.0.get(key).await?)
     }
-}
 
-impl PipelineClient for Rustis {
     async fn pipeline(&mut self, pairs: &[Pair], transaction: bool) -> Result<Vec<Option<String>>> {
         if transaction {
             let mut transaction = self.0.create_transaction();

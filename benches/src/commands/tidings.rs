@@ -3,6 +3,7 @@
 use ::tidings::Commands;
 
 use super::client::Client;
+use super::pairs::Pair;
 use crate::Result;
 use crate::contestant::Kind;
 
@@ -24,5 +25,14 @@ impl Client for Tidings {
 
     async fn get(&mut self, key: &str) -> Result<Option<String>> {
         Ok(self.0.get(key).await?)
+    }
+
+    async fn pipeline(&mut self, pairs: &[Pair], transaction: bool) -> Result<Vec<Option<String>>> {
+        let mut pipeline = self.0.pipeline();
+        pipeline.transaction(transaction);
+        for (key, value) in pairs {
+            pipeline.set(key, value).get(key);
+        }
+        Ok(pipeline.execute().await?)
     }
 }
