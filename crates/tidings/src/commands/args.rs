@@ -64,6 +64,15 @@ impl ToArg for Bit {
     }
 }
 
+/// `ON` or `OFF`.
+pub(crate) struct OnOff(pub(crate) bool);
+
+impl ToArg for OnOff {
+    fn write_to(&self, writer: &mut ArgWriter<'_>) {
+        writer.text(if self.0 { "ON" } else { "OFF" });
+    }
+}
+
 /// `yes` or `no`.
 pub(crate) struct YesNo(pub(crate) bool);
 

@@ -99,6 +99,13 @@ macro_rules! table {
             /// O(1), since 6.2.0.
             fn client_pause_write(time: Duration) -> () = ["CLIENT" "PAUSE" (Milliseconds(time)) "WRITE"];
 
+            /// `CLIENT NO-EVICT`: whether the server spares the connection that this client's commands share when the
+            /// memory of all connections together is too much (`maxmemory-clients`). The next one, after a loss, is
+            /// as any other.
+            ///
+            /// O(1), since 7.0.0.
+            fn client_no_evict(on: bool) -> () = ["CLIENT" "NO-EVICT" (OnOff(on))];
+
             /// `CLIENT UNPAUSE`: runs commands again.
             ///
             /// O(number of connections that wait), since 6.2.0.

@@ -33,7 +33,7 @@ use tidings_proto::{
     Command, CommandRef, ConnectionChange, FromReply, ToArg, ToArgs, cmd, may_block,
 };
 
-use self::args::{Bit, Counted, CountedPairs, Milliseconds, Seconds, Streams};
+use self::args::{Bit, Counted, CountedPairs, Milliseconds, OnOff, Seconds, Streams};
 use self::options::*;
 use crate::error::Error;
 use crate::pipeline::{Pipeline, pipeline_methods};

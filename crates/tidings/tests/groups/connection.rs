@@ -35,6 +35,12 @@ fn a_client_knows_its_connection() {
         let info = client.client_info().await.unwrap();
         assert!(info.starts_with(&format!("id={id} ")), "{info}");
         assert!(client.client_list().await.unwrap().lines().count() >= 2);
+        client.client_no_evict(true).await.unwrap();
+        let info = client.client_info().await.unwrap();
+        assert!(info.contains(" flags=e "), "{info}");
+        client.client_no_evict(false).await.unwrap();
+        let info = client.client_info().await.unwrap();
+        assert!(info.contains(" flags=N "), "{info}");
         assert_eq!(client.client_getredir().await.unwrap(), -1);
         let tracking: HashMap<String, Value> = client.client_trackinginfo().await.unwrap();
         assert_eq!(tracking["redirect"], Value::Integer(-1));

@@ -23,5 +23,6 @@ super::samples! {
     client_unblock_error(3) => "CLIENT UNBLOCK 3 ERROR";
     client_pause(Duration::from_secs(1)) => "CLIENT PAUSE 1000";
     client_pause_write(Duration::from_secs(1)) => "CLIENT PAUSE 1000 WRITE";
+    client_no_evict(true) => "CLIENT NO-EVICT ON";
     client_unpause() => "CLIENT UNPAUSE";
 }

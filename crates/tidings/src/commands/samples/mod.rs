@@ -6,6 +6,7 @@ mod acl;
 mod bitmaps;
 mod cluster;
 mod connection;
+mod coverage;
 mod diagnostics;
 mod geo;
 mod hashes;
