@@ -89,13 +89,10 @@ const CONTESTANTS: &[Contestant<Shape>] = &[
     contestant::<Tidings, _>("`pipeline()`, `transaction(false)` or not", run::<Tidings>),
     contestant::<Rustis, _>("`create_pipeline`, `create_transaction`", run::<Rustis>),
     contestant::<Redis, _>(
-        "multiplexed connection, `pipe()`, `.atomic()`; no response timeout, TCP_NODELAY",
+        "multiplexed connection, `pipe()`, `.atomic()`; no response timeout, `TCP_NODELAY`",
         run::<Redis>,
     ),
-    contestant::<Fred, _>(
-        "`pipeline()` and `all`, `multi()` and `exec`; TCP_NODELAY",
-        run::<Fred>,
-    ),
+    contestant::<Fred, _>("`pipeline()` and `all`, `multi()` and `exec`", run::<Fred>),
 ];
 
 /// About a second.

@@ -55,10 +55,10 @@ const CONTESTANTS: &[Contestant<Tasks>] = &[
     contestant::<Tidings, _>("a `Client` for all tasks", run::<Tidings>),
     contestant::<Rustis, _>("a `Client` for all tasks", run::<Rustis>),
     contestant::<Redis, _>(
-        "multiplexed connection, a clone a task; no response timeout, TCP_NODELAY",
+        "multiplexed connection, a clone a task; no response timeout, `TCP_NODELAY`",
         run::<Redis>,
     ),
-    contestant::<Fred, _>("a `Client` for all tasks; TCP_NODELAY", run::<Fred>),
+    contestant::<Fred, _>("a `Client` for all tasks", run::<Fred>),
 ];
 
 /// About a second, each task's share.
