@@ -30,6 +30,9 @@ enum Repr {
 }
 
 impl Blob {
+    /// Up to this many bytes are stored in the value itself.
+    pub const INLINE: usize = INLINE;
+
     /// Copies `bytes`.
     pub fn copy_from(bytes: &[u8]) -> Self {
         Self::inline(bytes).unwrap_or_else(|| Self(Repr::Shared(Bytes::copy_from_slice(bytes))))

@@ -250,6 +250,25 @@ impl<T> Connection<T> {
         self.consumed = at;
     }
 
+    /// Takes the replies at the front of `input` as long as each is one value, and all that its request waits for;
+    /// to be followed by [`poll_event`](Self::poll_event), which takes everything else.
+    #[inline]
+    pub fn poll_replies(&mut self, input: &[u8], mut done: impl FnMut(Range<usize>, T)) {
+        if self.options.pubsub || self.decoder.is_mid_frame() || !self.nested.is_empty() {
+            return;
+        }
+        while let Some(Expected::Request { left: 1, .. }) = self.expected.front() {
+            let Some(end) = self.decoder.value_end(input, self.consumed) else {
+                break;
+            };
+            let range = self.consumed..end;
+            self.consumed = end;
+            if let Some(Expected::Request { token, .. }) = self.expected.pop_front() {
+                done(range, token);
+            }
+        }
+    }
+
     /// The next event in `input`, which begins where the last [`take_consumed`](Self::take_consumed) left it.
     ///
     /// # Errors
@@ -437,6 +456,11 @@ impl<T> Connection<T> {
                 // The other replies to the same request, as far as they are here and nothing is in between.
                 while *left > 0 && self.nested.is_empty() && !arrays_may_be_pushes {
                     let rest = input.get(range.end..).unwrap_or_default();
+                    if let Some(end) = self.decoder.value_end(input, range.end) {
+                        range.end = end;
+                        *left = left.saturating_sub(1);
+                        continue;
+                    }
                     if matches!(rest.first(), None | Some(b'>' | b'|')) {
                         break;
                     }

@@ -73,9 +73,11 @@ pub use script::Script;
 pub use tidings_proto::monitor::{MonitorClient, MonitorEvent};
 pub use tidings_proto::pubsub::{Subscription, SubscriptionKind, SubscriptionState};
 pub use tidings_proto::{
-    ArgWriter, Blob, Command, CommandRef, DecodeError, Error as ReplyError, FromReply, Limits,
-    Reply, ServerError, ToArg, ToArgs, Value, cmd,
+    ArgWriter, Args, Blob, Blocking, Command, CommandRef, ConnectionChange, DecodeError,
+    Error as ReplyError, FromReply, Keys, Limits, Reply, ServerError, ToArg, ToArgs, Value, cmd,
 };
+pub use transaction::Transact;
+pub use watch::Watch;
 
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]

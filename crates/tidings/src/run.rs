@@ -88,10 +88,7 @@ impl<'a, T> Run<'a, T> {
 }
 
 fn body(command: Command, patience: Patience) -> Body {
-    Body::Command {
-        bytes: command.into_bytes(),
-        patience,
-    }
+    Body::command(command.into_bytes(), patience)
 }
 
 pub(crate) fn patience(blocking: Blocking) -> Patience {
@@ -152,7 +149,11 @@ pub(crate) fn lost_while_watching(error: Error) -> Error {
 pub(crate) fn decode<T: FromReply>(answer: Answer) -> Result<T> {
     match answer {
         Answer::Reply(frame) => decode_frame(&frame),
-        Answer::Replies(_) | Answer::Exec { .. } => Err(Error::new(
+        // Of a command that is large or takes its time: the last part has the reply.
+        Answer::Replies(parts) if parts.len() == 1 => {
+            Ok(T::from_reply(Reply::parse_shared(&parts[0])?)?)
+        }
+        Answer::Replies(_) | Answer::Exec(_) => Err(Error::new(
             ErrorKind::Protocol,
             "a command was answered as a pipeline is",
         )),

@@ -157,10 +157,7 @@ impl Drop for Watched {
 }
 
 fn body(command: Command) -> Body {
-    Body::Command {
-        bytes: command.into_bytes(),
-        patience: Patience::Usual,
-    }
+    Body::command(command.into_bytes(), Patience::Usual)
 }
 
 impl<'a> Commands for &'a Watch {

@@ -95,6 +95,16 @@ impl Decoder {
         self.scan(input)
     }
 
+    /// The end of the value that begins at `at`, if that is the beginning of a frame and the frame is this value alone,
+    /// in full. Whatever else it is, [`poll_frame`](Self::poll_frame) tells.
+    #[inline]
+    pub(crate) fn value_end(&self, input: &[u8], at: usize) -> Option<usize> {
+        match grammar::token(input, at, at, &self.limits) {
+            Ok(Token::Value { end }) if end.saturating_sub(at) <= self.limits.frame => Some(end),
+            _ => None,
+        }
+    }
+
     /// The pushes that stood *inside* the frame found last, as ranges of that frame.
     ///
     /// Redis 6 and 7.0 put a push between the elements of a reply, without counting it as one of

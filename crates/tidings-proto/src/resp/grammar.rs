@@ -218,6 +218,13 @@ fn fixed(
 /// An incomplete number is read again from its beginning: that is 21 bytes at most.
 #[inline]
 pub(crate) fn number(input: &[u8], at: usize) -> Result<Option<(i64, usize)>, Malformed> {
+    // One digit is what most numbers are: of short strings, of things that were counted.
+    if let Some([digit @ b'0'..=b'9', b'\r', b'\n', ..]) = input.get(at..) {
+        return Ok(Some((
+            i64::from(digit.wrapping_sub(b'0')),
+            at.saturating_add(3),
+        )));
+    }
     let (negative, start) = match input.get(at) {
         Some(b'-') => (true, at.saturating_add(1)),
         Some(b'+') => (false, at.saturating_add(1)),

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tidings_proto::{Blob, Connection, Event, Subscriptions, Transaction};
 
-use super::mailbox::{Answer, Batch, Body, Closing, Mailbox, Patience, Request};
+use super::mailbox::{Answer, Batch, Closing, Exec, Mailbox, Patience, Request};
 use super::supervise::{self, Connected, End, Link};
 use super::{Alarm, Wire};
 use crate::config::Config;
@@ -66,7 +66,12 @@ struct Line {
     progress: Option<Instant>,
     /// How many requests are in flight that block.
     blocking: usize,
+    /// Empty, and kept for its room.
+    staged: Vec<Staged>,
 }
+
+/// Replies in the input, and the request that they complete.
+type Staged = (Range<usize>, Option<Request>);
 
 /// An answer that has not come in full.
 #[derive(Default)]
@@ -91,8 +96,11 @@ impl CommandLink {
     fn lose(&mut self, error: &Error) {
         let Some(line) = self.line.take() else { return };
         let left = line.wire.sent();
-        let mut again = Vec::new();
-        for request in line.connection.into_requests() {
+        let (mut again, mut commands) = (Vec::new(), Vec::new());
+        let Line {
+            wire, connection, ..
+        } = line;
+        for request in connection.into_requests() {
             if request.runs_at <= left {
                 // Whose fault it was: the peer's, if it broke the protocol.
                 let error = Error::new(
@@ -106,14 +114,13 @@ impl CommandLink {
                 let text = format!("the connection was lost {SENDINGS} times while sending");
                 request.answer(Err(Error::connection(text).with_source(error.clone())));
             } else {
+                if request.batch.is_none() {
+                    commands.extend_from_slice(wire.appended_up_to(request.runs_at, request.len));
+                }
                 again.push(request);
             }
         }
-        let mut mailbox = self.mailbox.lock();
-        again
-            .into_iter()
-            .rev()
-            .for_each(|request| mailbox.put_back(request));
+        self.mailbox.lock().put_back(again, commands);
     }
 
     /// Answers the requests that have waited for longer than they may; says when to look again.
@@ -164,7 +171,8 @@ impl CommandLink {
             }
         }
         let mut mailbox = self.mailbox.lock();
-        while let Some(request) = mailbox.requests.front() {
+        mailbox.stamp(now);
+        while let Some(request) = mailbox.front() {
             match waits(request, None) {
                 Waits::Endlessly => break,
                 Waits::Until(due) => {
@@ -174,8 +182,7 @@ impl CommandLink {
                 Waits::TooLong => {}
             }
             // Also if nobody waits for it any more: it is this one whose time is over, and no other.
-            if let Some(request) = mailbox.requests.pop_front() {
-                mailbox.bytes -= request.body.bytes().len();
+            if let Some(request) = mailbox.take() {
                 request.answer(Err(late(request.sendings > 0)));
             }
         }
@@ -192,7 +199,7 @@ impl CommandLink {
                 return Poll::Pending;
             };
             let now = Instant::now();
-            if !line.transmit(&self.mailbox, cx) {
+            if !line.transmit(&self.mailbox, now, cx) {
                 return Poll::Ready(Ok(End::Closed));
             }
             let mut blocked = false;
@@ -210,6 +217,7 @@ impl CommandLink {
                     Poll::Pending => {
                         line.stuck_at = Some(line.wire.sent());
                         blocked = true;
+                        line.forget_sent();
                     }
                 }
             }
@@ -266,39 +274,44 @@ impl Line {
     }
 
     fn has_more(&self, mailbox: &Mailbox) -> bool {
-        self.has_capacity() && (self.writing.is_some() || !mailbox.lock().requests.is_empty())
+        self.has_capacity() && (self.writing.is_some() || !mailbox.lock().is_empty())
     }
 
     /// Moves commands from the mailbox to the write buffer. `false`: nobody wants the connection any more.
-    fn transmit(&mut self, mailbox: &Mailbox, cx: &Context<'_>) -> bool {
+    fn transmit(&mut self, mailbox: &Mailbox, now: Instant, cx: &Context<'_>) -> bool {
         self.write_on();
         let mut state = mailbox.lock();
+        state.skip_abandoned();
         while self.writing.is_none() && self.has_capacity() {
-            let Some(mut request) = state.pop() else {
+            let Some(mut request) = state.pop(self.wire.output(), now) else {
                 break;
             };
-            request.runs_at = self.wire.appended() + request.body.harmless() as u64;
             request.sendings += 1;
-            match &request.body {
-                Body::Command { bytes, .. } => self.wire.output().extend_from_slice(bytes),
-                Body::Batch(batch) => {
+            let replies = match &request.batch {
+                None => {
+                    request.runs_at = self.wire.appended();
+                    1
+                }
+                Some(batch) => {
+                    request.runs_at = self.wire.appended() + batch.harmless as u64;
                     self.writing = Some((Arc::clone(batch), 0));
                     self.write_on();
+                    if batch.patience != Patience::Usual {
+                        self.blocking += 1;
+                        // Who blocks answers no PING.
+                        self.connection.pause();
+                    }
+                    batch.replies()
                 }
-            }
-            if request.body.patience() != Patience::Usual {
-                self.blocking += 1;
-                // Who blocks answers no PING.
-                self.connection.pause();
-            }
-            let replies = request.body.replies();
+            };
             self.connection.request(request, replies);
+            state.skip_abandoned();
         }
         state.wake_task_here(cx);
         let waiting = state.take_waiting();
         let open = match state.closing {
             Closing::No => true,
-            Closing::WhenDone => !(state.requests.is_empty() && self.connection.in_flight() == 0),
+            Closing::WhenDone => !(state.is_empty() && self.connection.in_flight() == 0),
             Closing::Now => false,
         };
         drop(state);
@@ -321,6 +334,19 @@ impl Line {
         }
     }
 
+    /// Drops what the socket has taken, but for the beginning of a command of which it has taken a part: that is
+    /// sent again as a whole if the connection is lost.
+    fn forget_sent(&mut self) {
+        let connection = &self.connection;
+        self.wire.forget_sent(|sent| {
+            let cut = connection.requests().find(|request| request.runs_at > sent);
+            match cut {
+                Some(request) if request.batch.is_none() => request.runs_at - request.len as u64,
+                _ => sent,
+            }
+        });
+    }
+
     /// Time for a PING, or too late for its answer, which is `false`.
     fn handle_timeout(&mut self, now: Instant) -> bool {
         if self.writing.is_some() {
@@ -332,27 +358,56 @@ impl Line {
 
     fn receive(&mut self, now: Instant) -> Result<()> {
         self.connection.heard(now);
-        let mut staged: Vec<(Range<usize>, Option<Request>)> = Vec::new();
-        let outcome = loop {
-            match self
-                .connection
-                .poll_event(self.wire.input(), &mut self.subscriptions, now)
-            {
-                Ok(Some(Event::Replies { range, done })) => staged.push((range, done)),
-                Ok(Some(_)) => {}
-                Ok(None) => break Ok(()),
-                Err(error) => break Err(error),
-            }
-        };
+        let mut staged = std::mem::take(&mut self.staged);
+        let outcome = self.stage(&mut staged, now);
         let consumed = self.connection.take_consumed();
-        let block = if staged.is_empty() {
+        let taken = self.answer(&mut staged, consumed, now);
+        self.staged = staged;
+        self.staged.clear();
+        taken?;
+        outcome
+    }
+
+    /// Finds the replies in what was read, and whose they are.
+    fn stage(&mut self, staged: &mut Vec<Staged>, now: Instant) -> Result<()> {
+        loop {
+            self.connection
+                .poll_replies(self.wire.input(), |range, request| {
+                    staged.push((range, Some(request)));
+                });
+            let event =
+                self.connection
+                    .poll_event(self.wire.input(), &mut self.subscriptions, now)?;
+            match event {
+                Some(Event::Replies { range, done }) => staged.push((range, done)),
+                Some(_) => {}
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// Hands over what was staged, and takes it out of the input.
+    fn answer(&mut self, staged: &mut Vec<Staged>, consumed: usize, now: Instant) -> Result<()> {
+        if staged.is_empty() {
             self.wire.skip(consumed);
-            Bytes::new()
-        } else {
-            self.progress = None;
-            self.wire.take(consumed)
-        };
-        for (range, request) in staged {
+            return Ok(());
+        }
+        self.progress = None;
+        let short = staged.iter().all(|(range, request)| {
+            range.len() <= Blob::INLINE && request.as_ref().is_some_and(|it| it.batch.is_none())
+        });
+        if short {
+            for (range, request) in staged.drain(..) {
+                if let Some(request) = request {
+                    let reply = Blob::copy_from(&self.wire.input()[range]);
+                    request.answer(Ok(Answer::Reply(reply)));
+                }
+            }
+            self.wire.skip(consumed);
+            return Ok(());
+        }
+        let block = self.wire.take(consumed);
+        for (range, request) in staged.drain(..) {
             match request {
                 Some(request) => self.complete(&request, &block, range, now)?,
                 None => {
@@ -361,7 +416,7 @@ impl Line {
                 }
             }
         }
-        Ok(outcome?)
+        Ok(())
     }
 
     /// The answer to the oldest request is complete.
@@ -372,34 +427,34 @@ impl Line {
         range: Range<usize>,
         now: Instant,
     ) -> Result<()> {
-        if request.body.patience() != Patience::Usual {
+        let Some(batch) = &request.batch else {
+            request.answer(Ok(Answer::Reply(Blob::slice(block, range))));
+            return Ok(());
+        };
+        if batch.patience != Patience::Usual {
             self.blocking -= 1;
             if self.blocking == 0 {
                 self.connection.resume(now);
             }
         }
-        let answer = match &request.body {
-            Body::Command { .. } => Answer::Reply(Blob::slice(block, range)),
-            Body::Batch(batch) if batch.transaction => {
-                let mut transaction = match std::mem::take(&mut self.part) {
-                    Part::Transaction(transaction) => transaction,
-                    _ => Transaction::new(batch.commands),
-                };
-                let replies = block.slice(range);
-                let exec = transaction.handle_replies(&replies)?;
-                Answer::Exec {
-                    refusal: transaction.refusal().cloned(),
-                    reply: exec.map_or_else(Bytes::new, |exec| replies.slice(exec)),
-                }
-            }
-            Body::Batch(_) => {
-                let mut parts = match std::mem::take(&mut self.part) {
-                    Part::Replies(parts) => parts,
-                    _ => Vec::new(),
-                };
-                parts.push(block.slice(range));
-                Answer::Replies(parts)
-            }
+        let answer = if batch.transaction {
+            let mut transaction = match std::mem::take(&mut self.part) {
+                Part::Transaction(transaction) => transaction,
+                _ => Transaction::new(batch.commands),
+            };
+            let replies = block.slice(range);
+            let exec = transaction.handle_replies(&replies)?;
+            Answer::Exec(Box::new(Exec {
+                refusal: transaction.refusal().cloned(),
+                reply: exec.map_or_else(Bytes::new, |exec| replies.slice(exec)),
+            }))
+        } else {
+            let mut parts = match std::mem::take(&mut self.part) {
+                Part::Replies(parts) => parts,
+                _ => Vec::new(),
+            };
+            parts.push(block.slice(range));
+            Answer::Replies(parts)
         };
         request.answer(Ok(answer));
         Ok(())
@@ -407,7 +462,8 @@ impl Line {
 
     /// Part of the answer to the oldest request has come.
     fn add_part(&mut self, block: &Bytes, range: Range<usize>) -> Result<()> {
-        let Some(Body::Batch(batch)) = self.connection.requests().next().map(|it| &it.body) else {
+        let oldest = self.connection.requests().next();
+        let Some(batch) = oldest.and_then(|request| request.batch.as_ref()) else {
             return Ok(());
         };
         if batch.transaction {
@@ -442,6 +498,7 @@ impl Link for CommandLink {
             part: Part::None,
             progress: None,
             blocking: 0,
+            staged: Vec::new(),
         });
     }
 

@@ -19,21 +19,20 @@ const MAILBOX_REQUESTS: usize = 16 * 1024;
 /// Bytes of requests that wait to be written, beside the one that goes beyond.
 const MAILBOX_BYTES: usize = 8 << 20;
 
-/// What is sent: one command, or many.
+/// What is kept of the room for commands when it was larger.
+const MAILBOX_KEPT: usize = 64 * 1024;
+
+/// What is sent.
 #[derive(Debug)]
 pub(crate) enum Body {
-    Command { bytes: Vec<u8>, patience: Patience },
+    /// A command like most.
+    Command(Vec<u8>),
+    /// Many commands, or one that is large or takes its time.
     Batch(Arc<Batch>),
 }
 
-impl Default for Body {
-    fn default() -> Self {
-        Self::Command {
-            bytes: Vec::new(),
-            patience: Patience::Usual,
-        }
-    }
-}
+/// A command of this length is written in pieces, from where it lies.
+const LARGE_COMMAND: usize = 16 * 1024;
 
 /// Commands that are sent in one go.
 #[derive(Debug, Default)]
@@ -53,6 +52,19 @@ pub(crate) struct Batch {
 }
 
 impl Batch {
+    /// One command.
+    fn single(bytes: Vec<u8>, patience: Patience) -> Self {
+        Self {
+            wire: 0..bytes.len(),
+            inner: 0..bytes.len(),
+            commands: 1,
+            transaction: false,
+            harmless: bytes.len(),
+            patience,
+            bytes,
+        }
+    }
+
     /// What goes over the wire.
     pub(crate) fn wire(&self) -> &[u8] {
         &self.bytes[self.wire.clone()]
@@ -61,6 +73,33 @@ impl Batch {
     /// The commands, without MULTI and EXEC.
     pub(crate) fn command_bytes(&self) -> &[u8] {
         &self.bytes[self.inner.clone()]
+    }
+
+    pub(crate) fn replies(&self) -> usize {
+        match self.transaction {
+            true => self.commands + 2,
+            false => self.commands,
+        }
+    }
+}
+
+impl Body {
+    /// One command.
+    #[inline]
+    pub(crate) fn command(bytes: Vec<u8>, patience: Patience) -> Self {
+        if bytes.len() < LARGE_COMMAND && patience == Patience::Usual {
+            Self::Command(bytes)
+        } else {
+            Self::Batch(Arc::new(Batch::single(bytes, patience)))
+        }
+    }
+
+    /// The same once more.
+    pub(crate) fn again(&self) -> Self {
+        match self {
+            Self::Command(bytes) => Self::Command(bytes.clone()),
+            Self::Batch(batch) => Self::Batch(Arc::clone(batch)),
+        }
     }
 }
 
@@ -87,49 +126,6 @@ impl Patience {
     }
 }
 
-impl Body {
-    pub(crate) fn bytes(&self) -> &[u8] {
-        match self {
-            Self::Command { bytes, .. } => bytes,
-            Self::Batch(batch) => batch.wire(),
-        }
-    }
-
-    /// The same once more.
-    pub(crate) fn again(&self) -> Self {
-        match self {
-            Self::Command { bytes, patience } => Self::Command {
-                bytes: bytes.clone(),
-                patience: *patience,
-            },
-            Self::Batch(batch) => Self::Batch(Arc::clone(batch)),
-        }
-    }
-
-    pub(crate) fn replies(&self) -> usize {
-        match self {
-            Self::Command { .. } => 1,
-            Self::Batch(batch) if batch.transaction => batch.commands + 2,
-            Self::Batch(batch) => batch.commands,
-        }
-    }
-
-    pub(crate) fn patience(&self) -> Patience {
-        match self {
-            Self::Command { patience, .. } => *patience,
-            Self::Batch(batch) => batch.patience,
-        }
-    }
-
-    /// How many bytes have to leave before anything can run.
-    pub(crate) fn harmless(&self) -> usize {
-        match self {
-            Self::Command { bytes, .. } => bytes.len(),
-            Self::Batch(batch) => batch.harmless,
-        }
-    }
-}
-
 /// What came back.
 #[derive(Debug)]
 pub(crate) enum Answer {
@@ -137,13 +133,17 @@ pub(crate) enum Answer {
     Reply(Blob),
     /// To the commands of a batch: whole replies, in order.
     Replies(Vec<Bytes>),
-    /// To a transaction.
-    Exec {
-        /// The first command that was not queued.
-        refusal: Option<Refusal>,
-        /// The reply to EXEC.
-        reply: Bytes,
-    },
+    /// To a transaction; large and rare, and so in a box.
+    Exec(Box<Exec>),
+}
+
+/// What came back to a transaction.
+#[derive(Debug)]
+pub(crate) struct Exec {
+    /// The first command that was not queued.
+    pub(crate) refusal: Option<Refusal>,
+    /// The reply to EXEC.
+    pub(crate) reply: Bytes,
 }
 
 /// Where a requester waits for its answer.
@@ -157,6 +157,7 @@ struct SlotState {
 }
 
 impl Slot {
+    #[inline]
     fn poll(&self, cx: &mut Context<'_>) -> Poll<Result<Answer>> {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match state.answer.take() {
@@ -185,11 +186,15 @@ impl Slot {
 /// A request on its way.
 #[derive(Debug)]
 pub(crate) struct Request {
-    pub(crate) body: Body,
     slot: Arc<Slot>,
-    since: Instant,
+    /// When the task first saw it.
+    since: Option<Instant>,
+    /// How many bytes it has.
+    pub(crate) len: usize,
     /// It may have run as soon as the stream of bytes of its connection has left up to here.
     pub(crate) runs_at: u64,
+    /// What it is, unless it is one command, whose bytes lie among those of the others.
+    pub(crate) batch: Option<Arc<Batch>>,
     pub(crate) sendings: u32,
 }
 
@@ -203,9 +208,15 @@ impl Request {
         self.slot.answer(answer);
     }
 
+    pub(crate) fn patience(&self) -> Patience {
+        self.batch
+            .as_ref()
+            .map_or(Patience::Usual, |batch| batch.patience)
+    }
+
     /// When its answer is overdue.
     pub(crate) fn due(&self, limit: Duration) -> Option<Instant> {
-        self.body.patience().due(self.since, limit)
+        self.patience().due(self.since?, limit)
     }
 }
 
@@ -215,8 +226,13 @@ pub(crate) struct Mailbox(Mutex<State>);
 
 #[derive(Debug, Default)]
 pub(crate) struct State {
-    pub(crate) requests: VecDeque<Request>,
-    pub(crate) bytes: usize,
+    requests: VecDeque<Request>,
+    /// The bytes of those requests that are one command, one behind the other.
+    commands: Vec<u8>,
+    /// How many of these bytes belong to requests that have left.
+    gone: usize,
+    /// Bytes of all requests.
+    bytes: usize,
     /// Whoever found no room, by the order of coming.
     waiting: BTreeMap<u64, Waker>,
     newest_place: u64,
@@ -245,11 +261,11 @@ impl Mailbox {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts a request in, if there is room; takes `body` only then. Otherwise the caller has a `place` among those
+    /// Puts a request in, if there is room. Otherwise the caller has a `place` among those
     /// that wait, which is to be [given up](Self::give_up) if it does not come again.
     fn poll_send(
         &self,
-        body: &mut Body,
+        body: &Body,
         place: &mut Option<u64>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Arc<Slot>>> {
@@ -272,7 +288,7 @@ impl Mailbox {
             answer: None,
             waker: Some(cx.waker().clone()),
         })));
-        let task = state.push(std::mem::take(body), &slot);
+        let task = state.push(body, &slot);
         drop(state);
         wake(task);
         Poll::Ready(Ok(slot))
@@ -284,13 +300,9 @@ impl Mailbox {
         if state.ended.is_some() {
             return;
         }
-        let body = Body::Command {
-            bytes,
-            patience: Patience::Usual,
-        };
         // A slot that is held here is not abandoned.
         let nobody = Arc::clone(&state.nobody);
-        let task = state.push(body, &nobody);
+        let task = state.push(&Body::Command(bytes), &nobody);
         drop(state);
         wake(task);
     }
@@ -334,16 +346,47 @@ impl State {
         self.requests.len() < MAILBOX_REQUESTS && self.bytes < MAILBOX_BYTES
     }
 
-    fn push(&mut self, body: Body, slot: &Arc<Slot>) -> Option<Waker> {
-        self.bytes += body.bytes().len();
+    #[inline]
+    fn push(&mut self, body: &Body, slot: &Arc<Slot>) -> Option<Waker> {
+        let (len, batch) = match body {
+            Body::Command(bytes) => {
+                self.commands.extend_from_slice(bytes);
+                (bytes.len(), None)
+            }
+            Body::Batch(batch) => (batch.wire.len(), Some(Arc::clone(batch))),
+        };
+        self.bytes += len;
         self.requests.push_back(Request {
-            body,
             slot: Arc::clone(slot),
-            since: Instant::now(),
+            since: None,
+            len,
             runs_at: 0,
+            batch,
             sendings: 0,
         });
         self.task.take()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.requests.is_empty()
+    }
+
+    /// The oldest request.
+    pub(crate) fn front(&self) -> Option<&Request> {
+        self.requests.front()
+    }
+
+    /// Notes when those requests came that have come since the last time.
+    pub(crate) fn stamp(&mut self, now: Instant) {
+        let unseen = self
+            .requests
+            .iter_mut()
+            .rev()
+            .map_while(|it| match it.since {
+                None => Some(&mut it.since),
+                Some(_) => None,
+            });
+        unseen.for_each(|since| *since = Some(now));
     }
 
     /// Those that wait for room, if there is room now: to be woken without the lock.
@@ -355,21 +398,50 @@ impl State {
         }
     }
 
-    /// The next request that somebody waits for.
-    pub(crate) fn pop(&mut self) -> Option<Request> {
-        loop {
-            let request = self.requests.pop_front()?;
-            self.bytes -= request.body.bytes().len();
-            if !request.is_abandoned() {
-                return Some(request);
-            }
+    /// Takes out the oldest request, whose bytes are appended to `out` if it is one command.
+    #[inline]
+    pub(crate) fn pop(&mut self, out: &mut Vec<u8>, now: Instant) -> Option<Request> {
+        let mut request = self.take()?;
+        request.since.get_or_insert(now);
+        if request.batch.is_none() {
+            let start = self.gone - request.len;
+            out.extend_from_slice(&self.commands[start..self.gone]);
+        }
+        if self.requests.is_empty() {
+            self.commands.clear();
+            self.commands.shrink_to(MAILBOX_KEPT);
+            self.gone = 0;
+        }
+        Some(request)
+    }
+
+    /// Takes out those requests in front that nobody waits for.
+    #[inline]
+    pub(crate) fn skip_abandoned(&mut self) {
+        while self.requests.front().is_some_and(Request::is_abandoned) {
+            self.take();
         }
     }
 
-    /// Puts a request back in front of all others.
-    pub(crate) fn put_back(&mut self, request: Request) {
-        self.bytes += request.body.bytes().len();
-        self.requests.push_front(request);
+    /// Takes out the oldest request, and passes over its bytes.
+    pub(crate) fn take(&mut self) -> Option<Request> {
+        let request = self.requests.pop_front()?;
+        self.bytes -= request.len;
+        if request.batch.is_none() {
+            self.gone += request.len;
+        }
+        Some(request)
+    }
+
+    /// Puts requests back in front of all others, in their order; with them the bytes of those that are one command.
+    pub(crate) fn put_back(&mut self, requests: Vec<Request>, mut commands: Vec<u8>) {
+        commands.extend_from_slice(&self.commands[self.gone..]);
+        self.commands = commands;
+        self.gone = 0;
+        for request in requests.into_iter().rev() {
+            self.bytes += request.len;
+            self.requests.push_front(request);
+        }
     }
 
     pub(crate) fn wake_task_here(&mut self, cx: &Context<'_>) {
@@ -383,6 +455,8 @@ impl State {
     pub(crate) fn end(&mut self, error: Error) -> (VecDeque<Request>, BTreeMap<u64, Waker>) {
         self.ended = Some(error);
         self.bytes = 0;
+        self.commands = Vec::new();
+        self.gone = 0;
         let requests = std::mem::take(&mut self.requests);
         (requests, std::mem::take(&mut self.waiting))
     }
@@ -475,18 +549,15 @@ mod tests {
     use super::*;
 
     fn body(len: usize) -> Body {
-        Body::Command {
-            bytes: vec![0; len],
-            patience: Patience::Usual,
-        }
+        Body::command(vec![0; len], Patience::Usual)
     }
 
     #[test]
     fn who_waits_for_room_has_one_place_however_often_it_asks_and_none_when_it_is_gone() {
         let mailbox = Mailbox::default();
         let mut cx = Context::from_waker(Waker::noop());
-        let mut large = body(MAILBOX_BYTES);
-        assert!(mailbox.poll_send(&mut large, &mut None, &mut cx).is_ready());
+        let large = body(MAILBOX_BYTES);
+        assert!(mailbox.poll_send(&large, &mut None, &mut cx).is_ready());
         let mut waiting = Sending::new(&mailbox, body(1));
         for _ in 0..3 {
             assert!(Pin::new(&mut waiting).poll(&mut cx).is_pending());

@@ -98,6 +98,24 @@ impl Wire {
         self.sent_before + self.output.len() as u64
     }
 
+    /// The last `len` of those bytes that were appended up to `end`, of which at least one has not left.
+    pub(crate) fn appended_up_to(&self, end: u64, len: usize) -> &[u8] {
+        let end = (end - self.sent_before) as usize;
+        &self.output[end - len..end]
+    }
+
+    /// Gives back the room of what has left, where that has become much; keeps what was appended behind `needed`.
+    pub(crate) fn forget_sent(&mut self, needed: impl FnOnce(u64) -> u64) {
+        if self.written < LARGEST_OUTPUT {
+            return;
+        }
+        let keep = needed(self.sent()).min(self.sent());
+        let gone = (keep - self.sent_before) as usize;
+        self.output.drain(..gone);
+        self.written -= gone;
+        self.sent_before = keep;
+    }
+
     /// Takes the first `len` bytes of the input.
     pub(crate) fn take(&mut self, len: usize) -> Bytes {
         if len <= COPY_OUT {

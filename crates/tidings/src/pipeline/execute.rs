@@ -95,8 +95,8 @@ impl Running {
                 let answer = ready!(Pin::new(sending).poll(cx));
                 // EXEC has ended the watch. Where MULTI was refused it has not, and the connection is closed.
                 match (&answer, own.take()) {
-                    (Ok(Answer::Exec { refusal, .. }), Some(own))
-                        if !refusal.as_ref().is_some_and(is_of_multi) =>
+                    (Ok(Answer::Exec(exec)), Some(own))
+                        if !exec.refusal.as_ref().is_some_and(is_of_multi) =>
                     {
                         own.give_back();
                     }
@@ -117,12 +117,10 @@ impl Running {
         match answer {
             None => decode(&mut Replies::none(batch)),
             Some(Answer::Replies(parts)) => decode(&mut Replies::of_parts(batch, &parts)),
-            Some(Answer::Exec { refusal, reply }) => {
-                if let Some(refusal) = refusal {
-                    return Err(refused(batch, refusal));
-                }
-                decode_exec(batch, &reply, decode)
-            }
+            Some(Answer::Exec(exec)) => match exec.refusal {
+                Some(refusal) => Err(refused(batch, refusal)),
+                None => decode_exec(batch, &exec.reply, decode),
+            },
             Some(Answer::Reply(_)) => Err(broken("a pipeline was answered as a command is")),
         }
     }
