@@ -1,44 +1,22 @@
 //! Commands about lists.
 
-use tidings_proto::{ArgWriter, ToArg};
+use super::args::{choices, options};
 
-use super::args::options;
-
-/// An end of a list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Side {
-    /// The beginning, where index 0 is.
-    Left,
-    /// The end, where index -1 is.
-    Right,
-}
-
-impl ToArg for Side {
-    fn write_to(&self, writer: &mut ArgWriter<'_>) {
-        writer.text(match self {
-            Self::Left => "LEFT",
-            Self::Right => "RIGHT",
-        });
+choices! {
+    /// An end of a list.
+    pub enum Side {
+        /// The beginning, where index 0 is.
+        Left = "LEFT",
+        /// The end, where index -1 is.
+        Right = "RIGHT",
     }
-}
 
-/// Where [`linsert`](crate::Commands::linsert) puts the new element.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Place {
-    /// On the left of the pivot.
-    Before,
-    /// On the right of the pivot.
-    After,
-}
-
-impl ToArg for Place {
-    fn write_to(&self, writer: &mut ArgWriter<'_>) {
-        writer.text(match self {
-            Self::Before => "BEFORE",
-            Self::After => "AFTER",
-        });
+    /// Where [`linsert`](crate::Commands::linsert) puts the new element.
+    pub enum Place {
+        /// On the left of the pivot.
+        Before = "BEFORE",
+        /// On the right of the pivot.
+        After = "AFTER",
     }
 }
 

@@ -1,25 +1,16 @@
 //! Commands about the members of sorted sets, their scores and their ranks.
 
-use tidings_proto::{ArgWriter, ToArg};
+use tidings_proto::ToArg;
 
-use super::args::options;
+use super::args::{choices, options};
 
-/// An end of a sorted set, for [`zmpop`](crate::Commands::zmpop) and its like.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum MinMax {
-    /// The members with the lowest scores.
-    Min,
-    /// The members with the highest scores.
-    Max,
-}
-
-impl ToArg for MinMax {
-    fn write_to(&self, writer: &mut ArgWriter<'_>) {
-        writer.text(match self {
-            Self::Min => "MIN",
-            Self::Max => "MAX",
-        });
+choices! {
+    /// An end of a sorted set, for [`zmpop`](crate::Commands::zmpop) and its like.
+    pub enum MinMax {
+        /// The members with the lowest scores.
+        Min = "MIN",
+        /// The members with the highest scores.
+        Max = "MAX",
     }
 }
 

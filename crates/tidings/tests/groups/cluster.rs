@@ -1,11 +1,12 @@
 //! Nodes of a cluster.
 
 use std::collections::HashMap;
+use std::time::{Duration, Instant};
 
 use super::since;
 use super::support::{Case, error, eventually, on_each_started};
 use tidings::options::{ClusterscanOptions, SlotMigrations, SlotStatsOptions};
-use tidings::{Client, Commands, Value};
+use tidings::{Client, Commands, Result, Value};
 use tidings_testkit::{Binary, Server};
 
 /// The slot of the key `foo`.
@@ -16,7 +17,7 @@ fn start(binary: &Binary) -> Server {
         .binary(binary)
         .config("cluster-enabled", "yes")
         .config("cluster-require-full-coverage", "no")
-        .config("cluster-node-timeout", 2000)
+        .config("cluster-node-timeout", 10_000)
         .config("repl-diskless-sync-delay", 0);
     node.start().expect("it starts")
 }
@@ -261,16 +262,13 @@ fn a_replica_takes_over() {
         );
         assert_eq!(client.cluster_slaves(&own).await.unwrap().len(), 1);
 
-        other.cluster_failover().await.unwrap();
-        became(&server, "master").await;
+        takes_over(&server, async || other.cluster_failover().await).await;
         became(&case.server, "slave").await;
         synced(&case.server, &server).await;
-        client.cluster_failover_force().await.unwrap();
-        became(&case.server, "master").await;
+        takes_over(&case.server, async || client.cluster_failover_force().await).await;
         became(&server, "slave").await;
         synced(&server, &case.server).await;
-        other.cluster_failover_takeover().await.unwrap();
-        became(&server, "master").await;
+        takes_over(&server, async || other.cluster_failover_takeover().await).await;
         became(&case.server, "slave").await;
         if since(&case, None, Some((9, 0))) {
             client.cluster_replicate_no_one().await.unwrap();
@@ -287,6 +285,21 @@ async fn synced(replica: &Server, primary: &Server) {
         info.contains("master_link_status:up") && nodes.contains(" slave ")
     })
     .await;
+}
+
+/// Asks a replica to take over, and again if the other node did not agree within the server's 5 s.
+async fn takes_over(replica: &Server, ask: impl AsyncFn() -> Result<()>) {
+    for _ in 0..3 {
+        ask().await.unwrap();
+        let begin = Instant::now();
+        while begin.elapsed() < Duration::from_secs(6) {
+            if replica.cli(["ROLE"]).starts_with("master") {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+    panic!("it did not take over");
 }
 
 async fn became(server: &Server, role: &str) {

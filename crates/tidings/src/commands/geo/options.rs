@@ -1,31 +1,20 @@
 //! Units, areas, and the options of geo commands.
 
-use tidings_proto::{ArgWriter, ToArg};
+use tidings_proto::ToArg;
 
-use crate::commands::args::{Words, options, written_as};
+use crate::commands::args::{Words, choices, options, written_as};
 
-/// A unit of lengths.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum GeoUnit {
-    /// `m`.
-    Meters,
-    /// `km`.
-    Kilometers,
-    /// `ft`.
-    Feet,
-    /// `mi`.
-    Miles,
-}
-
-impl ToArg for GeoUnit {
-    fn write_to(&self, writer: &mut ArgWriter<'_>) {
-        writer.text(match self {
-            Self::Meters => "m",
-            Self::Kilometers => "km",
-            Self::Feet => "ft",
-            Self::Miles => "mi",
-        });
+choices! {
+    /// A unit of lengths.
+    pub enum GeoUnit {
+        /// `m`.
+        Meters = "m",
+        /// `km`.
+        Kilometers = "km",
+        /// `ft`.
+        Feet = "ft",
+        /// `mi`.
+        Miles = "mi",
     }
 }
 
