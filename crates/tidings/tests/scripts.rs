@@ -196,3 +196,59 @@ fn pl_08_a_script_reads_what_is_watched() {
         }
     });
 }
+
+#[test]
+fn pl_08_in_a_pipeline_a_script_runs_by_its_digest_whether_it_is_known_or_not() {
+    on_each(async |case| {
+        let client = case.client().await;
+        let add = adding();
+        for transaction in [true, false] {
+            for flush in [true, false] {
+                if flush {
+                    case.server.admin(["SCRIPT", "FLUSH"]);
+                }
+                client.set("n", 0).await.unwrap();
+                case.forget_commands();
+                let mut pipeline = client.pipeline();
+                pipeline
+                    .transaction(transaction)
+                    .get("n")
+                    .script(&add, "n", 1)
+                    .script(&add, "n", 2)
+                    .get("n");
+                assert_eq!(pipeline.len(), 4);
+                let replies: [i64; 4] = pipeline.execute().await.unwrap();
+                assert_eq!(replies, [0, 1, 3, 3]);
+                let ran = case.commands_run();
+                assert!(ran.contains(&"evalsha 2".to_owned()), "{ran:?}");
+                assert!(ran.contains(&"script|load 1".to_owned()), "{ran:?}");
+            }
+        }
+    });
+}
+
+#[test]
+fn pl_08_in_a_pipeline_the_error_of_a_script_is_that_of_its_command() {
+    on_each(async |case| {
+        let client = case.client().await;
+        let wrong = Script::new("this is not Lua");
+        let fails = Script::new("return redis.call('INCR', KEYS[1])");
+        client.set("text", "text").await.unwrap();
+        for transaction in [true, false] {
+            let mut pipeline = client.pipeline();
+            pipeline.transaction(transaction).get("text");
+            pipeline
+                .script(&fails, "text", NONE)
+                .script(&wrong, NONE, NONE)
+                .get("text");
+            let each = pipeline.execute_each().await.unwrap();
+            assert_eq!(each.len(), 4);
+            assert!(each[0].is_ok() && each[3].is_ok());
+            let text = |n: usize| each[n].as_ref().unwrap_err().to_string();
+            assert!(text(1).starts_with("command 2 (EVALSHA "), "{}", text(1));
+            assert!(text(1).contains("not an integer"), "{}", text(1));
+            assert!(text(2).starts_with("command 3 (EVALSHA "), "{}", text(2));
+            assert!(text(2).contains("compiling"), "{}", text(2));
+        }
+    });
+}

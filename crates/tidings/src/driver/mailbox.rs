@@ -45,6 +45,8 @@ pub(crate) struct Batch {
     pub(crate) inner: Range<usize>,
     /// How many commands there are, MULTI and EXEC not counted.
     pub(crate) commands: usize,
+    /// Which of them, from 0, load the script of the next one: nobody asked for their replies.
+    pub(crate) loads: Vec<usize>,
     pub(crate) transaction: bool,
     /// How many bytes have to leave before any command can run.
     pub(crate) harmless: usize,
@@ -58,6 +60,7 @@ impl Batch {
             wire: 0..bytes.len(),
             inner: 0..bytes.len(),
             commands: 1,
+            loads: Vec::new(),
             transaction: false,
             harmless: bytes.len(),
             patience,
@@ -73,6 +76,11 @@ impl Batch {
     /// The commands, without MULTI and EXEC.
     pub(crate) fn command_bytes(&self) -> &[u8] {
         &self.bytes[self.inner.clone()]
+    }
+
+    /// How many commands there are as far as the caller knows.
+    pub(crate) fn visible(&self) -> usize {
+        self.commands - self.loads.len()
     }
 
     pub(crate) fn replies(&self) -> usize {

@@ -176,10 +176,10 @@ fn refused(batch: &Batch, refusal: Refusal) -> Error {
         commands = command.map_or(&[], |(_, rest)| rest);
     }
     let error = Error::from(refusal.error);
+    let loads = batch.loads.iter().filter(|at| **at + 1 < refusal.command);
+    let number = refusal.command - loads.count();
     match command {
-        Some((text, _)) => {
-            error.of_command(refusal.command, text, "was refused, and nothing was run")
-        }
+        Some((text, _)) => error.of_command(number, text, "was refused, and nothing was run"),
         None => error,
     }
 }

@@ -6,7 +6,7 @@ mod replies;
 use std::fmt;
 use std::sync::Arc;
 
-use tidings_proto::{Command, CommandRef, CommandWriter};
+use tidings_proto::{Command, CommandRef, CommandWriter, ToArgs};
 
 pub use execute::{Execute, ExecuteEach};
 pub use replies::{FromReplies, Replies};
@@ -16,6 +16,7 @@ use crate::commands::refused;
 use crate::driver::mailbox::{Batch, Patience};
 use crate::error::{Error, Result};
 use crate::run::patience;
+use crate::script::Script;
 use crate::watch::Watched;
 
 const MULTI: &[u8] = b"*1\r\n$5\r\nMULTI\r\n";
@@ -65,6 +66,10 @@ pub struct Pipeline {
     /// Where the first command ends.
     first: usize,
     commands: usize,
+    /// Which commands load a script for the next one.
+    loads: Vec<usize>,
+    /// The scripts that are loaded so far.
+    scripts: Vec<Script>,
     transaction: bool,
     patience: Patience,
     misuse: Option<Error>,
@@ -93,6 +98,8 @@ impl Pipeline {
             complete: MULTI.len(),
             first: MULTI.len(),
             commands: 0,
+            loads: Vec::new(),
+            scripts: Vec::new(),
             transaction: true,
             patience: Patience::Usual,
             misuse: None,
@@ -117,7 +124,7 @@ impl Pipeline {
 
     /// How many commands there are.
     pub fn len(&self) -> usize {
-        self.commands
+        self.commands - self.loads.len()
     }
 
     /// Whether there is no command.
@@ -141,6 +148,41 @@ impl Pipeline {
         self.buffer.extend_from_slice(command.as_bytes());
         self.completed(true);
         self
+    }
+
+    /// Adds a script, which runs by its digest.
+    ///
+    /// Whether the server still knows it cannot be seen before the reply, and that is too late in a pipeline. So it
+    /// is loaded on the way, once in a pipeline, which costs the sending of its text; that has no reply of its own
+    /// among the others.
+    ///
+    /// ```no_run
+    /// # async fn example(client: tidings::Client) -> tidings::Result<()> {
+    /// use tidings::Script;
+    ///
+    /// let add = Script::new("return redis.call('INCRBY', KEYS[1], ARGV[1])");
+    /// let (one, two): (i64, i64) =
+    ///     client.pipeline().script(&add, "n", 1).script(&add, "n", 2).execute().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn script<K, A>(
+        &mut self,
+        script: &Script,
+        keys: impl ToArgs<K>,
+        args: impl ToArgs<A>,
+    ) -> &mut Self {
+        if !self
+            .scripts
+            .iter()
+            .any(|known| known.digest() == script.digest())
+        {
+            self.begin("SCRIPT").arg("LOAD").arg(script.source());
+            self.loads.push(self.commands);
+            self.completed(false);
+            self.scripts.push(script.clone());
+        }
+        self.evalsha(script.digest(), keys, args)
     }
 
     /// Begins a command at the end of the others.
@@ -245,9 +287,9 @@ impl Pipeline {
             ));
         }
         match count {
-            Some(count) if count != self.commands => Err(Error::misuse(format!(
+            Some(count) if count != self.len() => Err(Error::misuse(format!(
                 "the pipeline has {} commands, and is executed for {count} replies",
-                self.commands
+                self.len()
             ))),
             _ => Ok(()),
         }
@@ -268,6 +310,7 @@ impl Pipeline {
             wire,
             inner,
             commands: self.commands,
+            loads: self.loads,
             transaction: self.transaction,
             harmless,
             patience,

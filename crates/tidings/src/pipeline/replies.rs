@@ -34,6 +34,10 @@ pub struct Replies<'a> {
     /// The commands from here on, of which `named` went before.
     commands: &'a [u8],
     named: usize,
+    /// How many commands have had their replies, [loads](Batch::loads) included.
+    passed: usize,
+    /// Which of those that come are loads.
+    loads: &'a [usize],
     /// How many replies were taken.
     taken: usize,
 }
@@ -72,9 +76,11 @@ impl<'a> Replies<'a> {
     fn new(batch: &'a Batch, source: Source<'a>) -> Self {
         Self {
             source,
-            left: batch.commands,
+            left: batch.visible(),
             commands: batch.command_bytes(),
             named: 0,
+            passed: 0,
+            loads: &batch.loads,
             taken: 0,
         }
     }
@@ -98,12 +104,33 @@ impl<'a> Replies<'a> {
     pub fn take<T: FromReply>(&mut self) -> Result<T> {
         self.left = self.left.checked_sub(1).ok_or_else(too_few)?;
         self.taken += 1;
+        if self.loads.first() == Some(&self.passed) {
+            return self.take_loaded();
+        }
         let reply = self.next_reply()?;
         T::from_reply(reply).map_err(|error| self.of_last(error.into()))
     }
 
+    /// The next reply of those that are behind the loading of a script.
+    #[cold]
+    fn take_loaded<T: FromReply>(&mut self) -> Result<T> {
+        self.loads = &self.loads[1..];
+        let loaded = self.next_reply()?.into_result();
+        let reply = self.next_reply()?;
+        // It may have been loaded before, and by somebody who may do that.
+        let reply = match (reply.into_result(), loaded) {
+            (Err(error), Err(why)) if error.code() == "NOSCRIPT" => Err(why),
+            (outcome, _) => outcome,
+        };
+        let value = reply
+            .map_err(Error::from)
+            .and_then(|reply| Ok(T::from_reply(reply)?));
+        value.map_err(|error| self.of_last(error))
+    }
+
     #[inline]
     fn next_reply(&mut self) -> Result<Reply<'a>> {
+        self.passed += 1;
         match &mut self.source {
             Source::Exec(elements) => Ok(elements.next().ok_or_else(too_few)??),
             Source::Parts { owner, rest, parts } => loop {
@@ -120,7 +147,7 @@ impl<'a> Replies<'a> {
     /// An error of the command whose reply was taken last.
     #[cold]
     fn of_last(&mut self, error: Error) -> Error {
-        let ahead = self.taken - self.named - 1;
+        let ahead = self.passed - self.named - 1;
         for _ in 0..ahead {
             if let Some((_, rest)) = CommandRef::split_first(self.commands) {
                 self.commands = rest;
