@@ -273,7 +273,7 @@ options! {
             fn force() = ["FORCE"];
         }
         safe {
-            /// Not where it would lose data: a primary with slots of a cluster stays. Since Valkey 9.1.
+            /// Not where it would lose data: a primary with slots of a cluster stays. Since Valkey 9.0.
             fn safe() = ["SAFE"];
         }
         failover {

@@ -181,6 +181,13 @@ fn values_are_dumped_and_restored() {
         client.restore_with("b", at, &dump, options).await.unwrap();
         assert_eq!(client.pexpiretime("b").await.unwrap(), at);
         assert!(client.object_idletime("b").await.unwrap().unwrap() >= 100);
+
+        let lfu = [("maxmemory-policy", "allkeys-lfu")];
+        client.config_set(lfu).await.unwrap();
+        let options = RestoreOptions::new().replace().freq(200);
+        client.restore_with("b", 0, &dump, options).await.unwrap();
+        let frequency = client.object_freq("b").await.unwrap().unwrap();
+        assert!((190..=200).contains(&frequency), "{frequency}");
     });
 }
 

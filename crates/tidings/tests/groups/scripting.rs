@@ -102,7 +102,8 @@ async fn until_killed(mut kill: impl AsyncFnMut() -> Result<()>) {
 
 const LIBRARY: &str = "#!lua name=lib
 redis.register_function('add', function(keys, args) return redis.call('INCRBY', keys[1], args[1]) end)
-redis.register_function{function_name='read', callback=function(keys) return redis.call('GET', keys[1]) end, flags={'no-writes'}}
+local function read(keys) return redis.call('GET', keys[1]) end
+redis.register_function{function_name='read', callback=read, flags={'no-writes'}}
 ";
 
 async fn libraries(client: &Client) -> Vec<String> {

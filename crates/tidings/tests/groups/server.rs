@@ -176,12 +176,14 @@ fn a_server_that_is_ended_answers_with_the_end_of_the_connection() {
         case.server.restart();
         client.ping().await.unwrap();
         if since(&case, None, Some((9, 0))) {
-            let options = ShutdownOptions::new().save().failover();
-            let lost = error(client.shutdown_with(options).await);
-            assert!(
-                lost.is_connection() || lost.code() == Some("ERR"),
-                "{lost:?}"
+            let refused = error(
+                client
+                    .shutdown_with(ShutdownOptions::new().failover())
+                    .await,
             );
+            assert!(refused.to_string().contains("cluster mode"), "{refused}");
+            let options = ShutdownOptions::new().save().safe();
+            assert!(error(client.shutdown_with(options).await).is_connection());
         }
     });
 }
