@@ -202,7 +202,12 @@ impl<T> Connection<T> {
         self.keepalive.pause();
     }
 
-    /// The socket is read again.
+    /// The peer waits on purpose for no longer than this (`BLPOP`), and answers no PING meanwhile.
+    pub fn excuse(&mut self, time: Duration, now: Instant) {
+        self.keepalive.excuse(time, now);
+    }
+
+    /// The socket is read again, or the peer has done waiting.
     pub fn resume(&mut self, now: Instant) {
         self.keepalive.resume(now);
     }

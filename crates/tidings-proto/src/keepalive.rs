@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 /// Every byte that arrives counts as a sign of life, so a large payload on a slow link is not taken for a dead
 /// peer. After `interval` of silence a PING is due; the peer is dead when `timeout` goes by after that
 /// without a byte. While the socket is deliberately not read (a full queue with back-pressure) nothing can
-/// arrive, so the clock stands still until it is read again.
+/// arrive, so the clock stands still until it is read again. While the peer waits on purpose (`BLPOP`), so much
+/// more silence is allowed.
 ///
 /// ```text
 ///   bytes ──▶ quiet ──interval──▶ PING due ──sent──▶ waiting ──timeout──▶ dead
@@ -22,7 +23,8 @@ pub struct Keepalive {
     /// Since when something could have been heard.
     listening: Instant,
     asked: Option<Instant>,
-    paused: bool,
+    /// How much longer than usual the peer may be silent.
+    excused: Duration,
 }
 
 /// What [`Keepalive::poll`] asks for.
@@ -45,7 +47,7 @@ impl Keepalive {
             last_heard: now,
             listening: now,
             asked: None,
-            paused: false,
+            excused: Duration::ZERO,
         }
     }
 
@@ -62,12 +64,18 @@ impl Keepalive {
 
     /// The socket is not read for now.
     pub fn pause(&mut self) {
-        self.paused = true;
+        self.excused = Duration::MAX;
     }
 
-    /// The socket is read again.
+    /// The peer may be silent for so much longer than usual, and answer no PING.
+    pub fn excuse(&mut self, time: Duration, now: Instant) {
+        self.excused = self.excused.saturating_add(time);
+        self.listening = now;
+    }
+
+    /// The socket is read again, or the peer has done waiting.
     pub fn resume(&mut self, now: Instant) {
-        if std::mem::take(&mut self.paused) {
+        if !std::mem::take(&mut self.excused).is_zero() {
             self.listening = now;
             self.asked = self.asked.map(|_| now);
         }
@@ -80,10 +88,10 @@ impl Keepalive {
 
     /// What is to be done at `now`.
     pub fn poll(&self, now: Instant) -> Liveness {
-        if self.paused {
-            return Liveness::Wait(None);
-        }
         let quiet_since = self.last_heard.max(self.listening);
+        let Some(quiet_since) = quiet_since.checked_add(self.excused) else {
+            return Liveness::Wait(None);
+        };
         let (due, then) = match self.asked {
             None => (quiet_since.checked_add(self.interval), Liveness::Ask),
             Some(asked) => (
@@ -150,6 +158,30 @@ mod tests {
             Liveness::Wait(Some(resumed + TIMEOUT))
         );
         assert_eq!(keepalive.poll(resumed + TIMEOUT), Liveness::Dead);
+    }
+
+    #[test]
+    fn a_peer_that_waits_on_purpose_is_asked_so_much_later() {
+        const WAITS: Duration = Duration::from_secs(60);
+        let (mut keepalive, now) = start();
+        keepalive.asked(now);
+        keepalive.excuse(WAITS / 2, now);
+        keepalive.excuse(WAITS / 2, now);
+        assert_eq!(
+            keepalive.poll(now + WAITS),
+            Liveness::Wait(Some(now + WAITS + TIMEOUT))
+        );
+        assert_eq!(keepalive.poll(now + WAITS + TIMEOUT), Liveness::Dead);
+        // What comes in between proves that it lives, and it may wait from then on.
+        let heard = now + WAITS;
+        keepalive.heard(heard);
+        let due = heard + WAITS + INTERVAL;
+        assert_eq!(keepalive.poll(heard), Liveness::Wait(Some(due)));
+        keepalive.resume(heard);
+        assert_eq!(
+            keepalive.poll(heard),
+            Liveness::Wait(Some(heard + INTERVAL))
+        );
     }
 
     #[test]

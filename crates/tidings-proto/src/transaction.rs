@@ -89,9 +89,12 @@ impl Transaction {
         }
     }
 
-    /// What is neither OK nor QUEUED.
+    /// What is not OK or QUEUED at first sight.
     fn other(&mut self, reply: &Reply<'_>, bytes: &[u8]) -> Result<(), ProtocolError> {
         match (reply, &self.refusal) {
+            // There was an attribute before it.
+            (Reply::Simple(b"OK"), _) if self.seen == 0 => Ok(()),
+            (Reply::Simple(b"QUEUED"), _) if self.seen > 0 => Ok(()),
             (Reply::Error(error), None) => {
                 self.refusal = Some(Refusal {
                     command: self.seen,
@@ -160,6 +163,17 @@ mod tests {
         let (exec, refused) = outcome(3, "+OK\r\n+QUEUED\r\n-ERR a\r\n-ERR b\r\n-EXECABORT no\r\n");
         assert_eq!(exec.as_deref(), Some("-EXECABORT no\r\n"));
         assert_eq!(refused, Some(2));
+    }
+
+    #[test]
+    fn attributes_change_nothing() {
+        let attribute = "|1\r\n+ttl\r\n:3600\r\n";
+        let wire = ["+OK\r\n", "+QUEUED\r\n", "*1\r\n:1\r\n"]
+            .map(|reply| format!("{attribute}{reply}"))
+            .concat();
+        let (exec, refused) = outcome(1, &wire);
+        assert_eq!(exec, Some(format!("{attribute}*1\r\n:1\r\n")));
+        assert_eq!(refused, None);
     }
 
     #[test]

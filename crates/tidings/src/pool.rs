@@ -130,7 +130,7 @@ pub(crate) struct Own {
     used: bool,
     /// Something was left under way on it.
     in_doubt: AtomicBool,
-    /// Something was run on it that may have written.
+    /// Something was run on it that writes a key that it watches.
     wrote: Arc<AtomicBool>,
     clean: bool,
     _permit: OwnedSemaphorePermit,

@@ -72,9 +72,6 @@ impl<'a, T> Run<'a, T> {
         if let Some(error) = refused(view) {
             return Self::new(State::Refused(Some(error)), None);
         }
-        if !view.is_read_only() {
-            own.note_write();
-        }
         let patience = view.blocks().map_or(Patience::Usual, patience);
         let body = body(command, patience);
         Self::new(State::Sending(own.send(body)), Some(own))
@@ -111,7 +108,10 @@ impl<T: FromReply> Future for Run<'_, T> {
                 .unwrap_or_else(|| Error::misuse("a command was awaited again after its end"))),
         };
         let answer = match this.watching {
-            Some(_) => answer.map_err(lost_while_watching),
+            Some(own) => answer.map_err(|error| {
+                own.leave_in_doubt();
+                lost_while_watching(error)
+            }),
             None => answer,
         };
         Poll::Ready(answer.and_then(decode))
@@ -136,7 +136,7 @@ impl<T> fmt::Debug for Run<'_, T> {
 
 /// With its connection, a watch has lost what it saw of its keys.
 pub(crate) fn lost_while_watching(error: Error) -> Error {
-    if matches!(error.kind(), ErrorKind::Misuse | ErrorKind::Server) {
+    if !matches!(error.kind(), ErrorKind::Connection | ErrorKind::Protocol) {
         return error;
     }
     let may_have_run = error.may_have_run();

@@ -1,8 +1,8 @@
 //! Watched keys: read first, then write only if nobody else has written meanwhile.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tidings_proto::{Command, FromReply, ToArgs, cmd};
 
@@ -77,6 +77,8 @@ const UNWATCH: &[u8] = b"*1\r\n$7\r\nUNWATCH\r\n";
 #[must_use = "dropping a watch ends it"]
 pub struct Watch {
     watched: Watched,
+    /// What was sent to watch keys.
+    watches: Mutex<Vec<Command>>,
 }
 
 impl Watch {
@@ -90,11 +92,18 @@ impl Watch {
                 Ok(answer) => {
                     let watched = Watched(Some(own));
                     decode::<()>(answer)?;
-                    return Ok(Self { watched });
+                    return Ok(Self {
+                        watched,
+                        watches: Mutex::new(vec![command]),
+                    });
                 }
                 // The server has closed it while nobody looked. The next one may be new.
                 Err(error) if error.is_connection() && own.was_used() => {}
-                Err(error) => return Err(error),
+                // WATCH may have run, but has done nothing that outlives its connection.
+                Err(error) => {
+                    let text = "the keys could not be watched";
+                    return Err(Error::new(error.kind(), text).with_source(error));
+                }
             }
         }
     }
@@ -109,7 +118,12 @@ impl Watch {
         if command.is_empty() {
             return Ok(());
         }
+        self.watches().push(command.clone());
         Run::known_watching(self.watched.own(), command).await
+    }
+
+    fn watches(&self) -> MutexGuard<'_, Vec<Command>> {
+        self.watches.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A transaction that is run only if no watched key has changed. From here on commands are gathered, and run
@@ -121,7 +135,19 @@ impl Watch {
         Pipeline::watching(self.watched)
     }
 
-    /// Whether anything was run on it that may have written; true also later.
+    /// Notes that a command is run that writes one of the watched keys: the server takes that for a change.
+    fn note_write(&self, command: &Command) {
+        if command.is_read_only() {
+            return;
+        }
+        let watches = self.watches();
+        let is_watched = |key| watches.iter().any(|watch| watch.args().any(|it| it == key));
+        if command.keys().any(is_watched) {
+            self.watched.own().note_write();
+        }
+    }
+
+    /// Whether anything was run on it that writes a watched key; true also later.
     pub(crate) fn wrote(&self) -> Arc<AtomicBool> {
         self.watched.own().wrote()
     }
@@ -164,6 +190,7 @@ impl<'a> Commands for &'a Watch {
     type Output<T: FromReply> = Run<'a, T>;
 
     fn run<T: FromReply>(self, command: Command) -> Run<'a, T> {
+        self.note_write(&command);
         Run::watching(self.watched.own(), command)
     }
 }

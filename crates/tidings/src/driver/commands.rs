@@ -102,14 +102,7 @@ impl CommandLink {
         } = line;
         for request in connection.into_requests() {
             if request.runs_at <= left {
-                // Whose fault it was: the peer's, if it broke the protocol.
-                let error = Error::new(
-                    error.kind(),
-                    "the connection was lost before the reply came",
-                )
-                .with_source(error.clone())
-                .with_may_have_run(true);
-                request.answer(Err(error));
+                request.answer(Err(in_doubt(error)));
             } else if request.sendings >= SENDINGS {
                 let text = format!("the connection was lost {SENDINGS} times while sending");
                 request.answer(Err(Error::connection(text).with_source(error.clone())));
@@ -261,6 +254,15 @@ impl CommandLink {
     }
 }
 
+/// What becomes of a request that was sent, and was not answered for this reason.
+fn in_doubt(error: &Error) -> Error {
+    // Whose fault it was: the peer's, if it broke the protocol.
+    let kind = error.kind();
+    Error::new(kind, "the connection was lost before the reply came")
+        .with_source(error.clone())
+        .with_may_have_run(true)
+}
+
 /// How long a request may still wait.
 enum Waits {
     Endlessly,
@@ -296,10 +298,17 @@ impl Line {
                     request.runs_at = self.wire.appended() + batch.harmless as u64;
                     self.writing = Some((Arc::clone(batch), 0));
                     self.write_on();
-                    if batch.patience != Patience::Usual {
-                        self.blocking += 1;
+                    match batch.patience {
+                        Patience::Usual => {}
                         // Who blocks answers no PING.
-                        self.connection.pause();
+                        Patience::Blocks(time) => {
+                            self.blocking += 1;
+                            self.connection.excuse(time, now);
+                        }
+                        Patience::Endless => {
+                            self.blocking += 1;
+                            self.connection.pause();
+                        }
                     }
                     batch.replies()
                 }
@@ -407,16 +416,23 @@ impl Line {
             return Ok(());
         }
         let block = self.wire.take(consumed);
+        let mut outcome = Ok(());
         for (range, request) in staged.drain(..) {
-            match request {
-                Some(request) => self.complete(&request, &block, range, now)?,
-                None => {
-                    self.progress = Some(now);
-                    self.add_part(&block, range)?;
-                }
+            if outcome.is_ok() {
+                outcome = match &request {
+                    Some(request) => self.complete(request, &block, range, now),
+                    None => {
+                        self.progress = Some(now);
+                        self.add_part(&block, range)
+                    }
+                };
+            }
+            // Those that are staged are not found among the connection's any more.
+            if let (Some(request), Err(error)) = (request, &outcome) {
+                request.answer(Err(in_doubt(error)));
             }
         }
-        Ok(())
+        outcome
     }
 
     /// The answer to the oldest request is complete.

@@ -358,6 +358,7 @@ impl State {
     fn push(&mut self, body: &Body, slot: &Arc<Slot>) -> Option<Waker> {
         let (len, batch) = match body {
             Body::Command(bytes) => {
+                self.forget_gone();
                 self.commands.extend_from_slice(bytes);
                 (bytes.len(), None)
             }
@@ -373,6 +374,16 @@ impl State {
             sendings: 0,
         });
         self.task.take()
+    }
+
+    /// Drops the bytes that have left, since there may always be some that have not. Only if no more have not, so that
+    /// in all no more bytes are moved than are sent.
+    #[inline]
+    fn forget_gone(&mut self) {
+        if self.gone >= MAILBOX_KEPT && self.gone >= self.commands.len() / 2 {
+            self.commands.drain(..self.gone);
+            self.gone = 0;
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -573,6 +584,43 @@ mod tests {
         }
         drop(waiting);
         assert!(mailbox.lock().waiting.is_empty());
+    }
+
+    #[test]
+    fn bytes_that_have_left_are_forgotten_though_the_mailbox_is_never_empty() {
+        let mailbox = Mailbox::default();
+        let mut state = mailbox.lock();
+        let (now, slot) = (Instant::now(), Arc::default());
+        let command = |n: u8| Body::command(vec![n; 1000], Patience::Usual);
+        state.push(&command(0), &slot);
+        for n in 1..=u8::MAX {
+            for m in 0..10 {
+                state.push(&command(n), &slot);
+                let mut out = Vec::new();
+                state.pop(&mut out, now).expect("there is one");
+                assert_eq!(out, [if m == 0 { n - 1 } else { n }; 1000]);
+            }
+        }
+        let room = state.commands.capacity();
+        assert!(room <= 4 * MAILBOX_KEPT, "{room} bytes");
+    }
+
+    #[test]
+    fn th_02_a_connection_that_nobody_has_for_so_long_is_closed_and_not_lent_again() {
+        let limit = Duration::from_secs(30);
+        let mailbox = Mailbox::default();
+        assert!(mailbox.begin_idling());
+        let since = mailbox.lock().idle_since.expect("it idles");
+        let due = Some(since + limit);
+        assert_eq!(mailbox.lock().poll_idle(limit, since), due);
+        // Lent in between, the time begins anew.
+        assert!(mailbox.end_idling());
+        assert_eq!(mailbox.lock().poll_idle(limit, since + limit), None);
+        assert!(mailbox.begin_idling());
+        let since = mailbox.lock().idle_since.expect("it idles");
+        mailbox.lock().poll_idle(limit, since + limit);
+        assert_eq!(mailbox.lock().closing, Closing::Now);
+        assert!(!mailbox.end_idling());
     }
 
     #[test]

@@ -118,7 +118,7 @@ impl Running {
             None => decode(&mut Replies::none(batch)),
             Some(Answer::Replies(parts)) => decode(&mut Replies::of_parts(batch, &parts)),
             Some(Answer::Exec(exec)) => match exec.refusal {
-                Some(refusal) => Err(refused(batch, refusal)),
+                Some(refusal) => Err(refused(batch, refusal, &exec.reply)),
                 None => decode_exec(batch, &exec.reply, decode),
             },
             Some(Answer::Reply(_)) => Err(broken("a pipeline was answered as a command is")),
@@ -159,7 +159,7 @@ fn is_of_multi(refusal: &Refusal) -> bool {
 }
 
 /// Why a transaction was not queued in full.
-fn refused(batch: &Batch, refusal: Refusal) -> Error {
+fn refused(batch: &Batch, refusal: Refusal, exec: &Bytes) -> Error {
     if is_of_multi(&refusal) {
         let text = format!(
             "MULTI was refused, and the commands may have run one by one: {}",
@@ -168,6 +168,9 @@ fn refused(batch: &Batch, refusal: Refusal) -> Error {
         return Error::new(ErrorKind::Server, text)
             .with_server(refusal.error)
             .with_may_have_run(true);
+    }
+    if !matches!(Reply::parse(exec), Ok(Reply::Error(_))) {
+        return broken("EXEC ran a transaction of which a command had been refused");
     }
     let mut commands = batch.command_bytes();
     let mut command = None;
