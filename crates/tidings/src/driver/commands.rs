@@ -417,20 +417,27 @@ impl Line {
         }
         let block = self.wire.take(consumed);
         let mut outcome = Ok(());
+        let mut parts = Vec::new();
         for (range, request) in staged.drain(..) {
+            let Some(request) = request else {
+                parts.push(range);
+                continue;
+            };
             if outcome.is_ok() {
-                outcome = match &request {
-                    Some(request) => self.complete(request, &block, range, now),
-                    None => {
-                        self.progress = Some(now);
-                        self.add_part(&block, range)
-                    }
-                };
+                outcome = self
+                    .add_parts(request.batch.as_deref(), &block, &mut parts)
+                    .and_then(|()| self.complete(&request, &block, range, now));
             }
             // Those that are staged are not found among the connection's any more.
-            if let (Some(request), Err(error)) = (request, &outcome) {
+            if let Err(error) = &outcome {
                 request.answer(Err(in_doubt(error)));
             }
+        }
+        if outcome.is_ok() && !parts.is_empty() {
+            self.progress = Some(now);
+            let oldest = self.connection.requests().next();
+            let batch = oldest.and_then(|request| request.batch.clone());
+            outcome = self.add_parts(batch.as_deref(), &block, &mut parts);
         }
         outcome
     }
@@ -476,12 +483,22 @@ impl Line {
         Ok(())
     }
 
-    /// Part of the answer to the oldest request has come.
-    fn add_part(&mut self, block: &Bytes, range: Range<usize>) -> Result<()> {
-        let oldest = self.connection.requests().next();
-        let Some(batch) = oldest.and_then(|request| request.batch.as_ref()) else {
-            return Ok(());
-        };
+    /// Parts of the answer to a request have come. In one read there are several if a push lies in between.
+    fn add_parts(
+        &mut self,
+        batch: Option<&Batch>,
+        block: &Bytes,
+        ranges: &mut Vec<Range<usize>>,
+    ) -> Result<()> {
+        for range in ranges.drain(..) {
+            if let Some(batch) = batch {
+                self.add_part(batch, block, range)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn add_part(&mut self, batch: &Batch, block: &Bytes, range: Range<usize>) -> Result<()> {
         if batch.transaction {
             if !matches!(self.part, Part::Transaction(_)) {
                 self.part = Part::Transaction(Transaction::new(batch.commands));
