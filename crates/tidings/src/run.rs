@@ -37,6 +37,7 @@ enum State<'a> {
 }
 
 impl<'a, T> Run<'a, T> {
+    #[inline]
     fn new(state: State<'a>, watching: Option<&'a Own>) -> Self {
         Self {
             state,
@@ -61,6 +62,7 @@ impl<'a, T> Run<'a, T> {
     }
 
     /// Over the connection that is shared, since it is known that the command may.
+    #[inline]
     pub(crate) fn known(mailbox: &'a Mailbox, command: Command) -> Self {
         let body = body(command, Patience::Usual);
         Self::new(State::Sending(Sending::new(mailbox, body)), None)
@@ -84,6 +86,7 @@ impl<'a, T> Run<'a, T> {
     }
 }
 
+#[inline]
 fn body(command: Command, patience: Patience) -> Body {
     Body::command(command.into_bytes(), patience)
 }

@@ -377,17 +377,27 @@ impl Line {
         outcome
     }
 
-    /// Finds the replies in what was read, and whose they are.
+    /// Finds the replies in what was read, and whose they are. Short ones are handed over at once, copied.
     fn stage(&mut self, staged: &mut Vec<Staged>, now: Instant) -> Result<()> {
+        let Self {
+            wire,
+            connection,
+            subscriptions,
+            progress,
+            ..
+        } = self;
+        let input = wire.input();
         loop {
-            self.connection
-                .poll_replies(self.wire.input(), |range, request| {
+            connection.poll_replies(input, |range, request| {
+                if request.batch.is_none() && range.len() <= Blob::INLINE {
+                    let reply = Blob::copy_from(&input[range]);
+                    request.answer(Ok(Answer::Reply(reply)));
+                    *progress = None;
+                } else {
                     staged.push((range, Some(request)));
-                });
-            let event =
-                self.connection
-                    .poll_event(self.wire.input(), &mut self.subscriptions, now)?;
-            match event {
+                }
+            });
+            match connection.poll_event(input, subscriptions, now)? {
                 Some(Event::Replies { range, done }) => staged.push((range, done)),
                 Some(_) => {}
                 None => return Ok(()),
@@ -402,20 +412,7 @@ impl Line {
             return Ok(());
         }
         self.progress = None;
-        let short = staged.iter().all(|(range, request)| {
-            range.len() <= Blob::INLINE && request.as_ref().is_some_and(|it| it.batch.is_none())
-        });
-        if short {
-            for (range, request) in staged.drain(..) {
-                if let Some(request) = request {
-                    let reply = Blob::copy_from(&self.wire.input()[range]);
-                    request.answer(Ok(Answer::Reply(reply)));
-                }
-            }
-            self.wire.skip(consumed);
-            return Ok(());
-        }
-        let block = self.wire.take(consumed);
+        let mut block = self.wire.take(consumed);
         let mut outcome = Ok(());
         let mut parts = Vec::new();
         for (range, request) in staged.drain(..) {
@@ -426,7 +423,7 @@ impl Line {
             if outcome.is_ok() {
                 outcome = self
                     .add_parts(request.batch.as_deref(), &block, &mut parts)
-                    .and_then(|()| self.complete(&request, &block, range, now));
+                    .and_then(|()| self.complete(&request, share(&mut block, range), now));
             }
             // Those that are staged are not found among the connection's any more.
             if let Err(error) = &outcome {
@@ -443,15 +440,9 @@ impl Line {
     }
 
     /// The answer to the oldest request is complete.
-    fn complete(
-        &mut self,
-        request: &Request,
-        block: &Bytes,
-        range: Range<usize>,
-        now: Instant,
-    ) -> Result<()> {
+    fn complete(&mut self, request: &Request, replies: Bytes, now: Instant) -> Result<()> {
         let Some(batch) = &request.batch else {
-            request.answer(Ok(Answer::Reply(Blob::slice(block, range))));
+            request.answer(Ok(Answer::Reply(Blob::from(replies))));
             return Ok(());
         };
         if batch.patience != Patience::Usual {
@@ -465,7 +456,6 @@ impl Line {
                 Part::Transaction(transaction) => transaction,
                 _ => Transaction::new(batch.commands),
             };
-            let replies = block.slice(range);
             let exec = transaction.handle_replies(&replies)?;
             Answer::Exec(Box::new(Exec {
                 refusal: transaction.refusal().cloned(),
@@ -476,7 +466,7 @@ impl Line {
                 Part::Replies(parts) => parts,
                 _ => Vec::new(),
             };
-            parts.push(block.slice(range));
+            parts.push(replies);
             Answer::Replies(parts)
         };
         request.answer(Ok(answer));
@@ -575,6 +565,14 @@ impl Link for CommandLink {
         }
         waiting.into_values().for_each(Waker::wake);
     }
+}
+
+/// A part of a block; all of it is handed on, and need not be shared.
+fn share(block: &mut Bytes, range: Range<usize>) -> Bytes {
+    if range.len() == block.len() {
+        return std::mem::take(block);
+    }
+    block.slice(range)
 }
 
 /// Serves a connection that is not made again when it is lost.

@@ -518,6 +518,7 @@ enum SendingState {
 }
 
 impl<M: Deref<Target = Mailbox>> Sending<M> {
+    #[inline]
     pub(crate) fn new(mailbox: M, body: Body) -> Self {
         let state = SendingState::Unsent { body, place: None };
         Self { mailbox, state }
@@ -532,6 +533,7 @@ impl<M: Deref<Target = Mailbox>> Sending<M> {
 impl<M: Deref<Target = Mailbox> + Unpin> Future for Sending<M> {
     type Output = Result<Answer>;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Answer>> {
         let this = &mut *self;
         match &mut this.state {

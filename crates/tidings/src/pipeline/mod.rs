@@ -22,6 +22,9 @@ use crate::watch::Watched;
 const MULTI: &[u8] = b"*1\r\n$5\r\nMULTI\r\n";
 const EXEC: &[u8] = b"*1\r\n$4\r\nEXEC\r\n";
 
+/// Room for a pipeline of some ten commands.
+const FIRST_CAPACITY: usize = 512;
+
 /// Commands that are gathered, sent in one go, and answered together.
 ///
 /// Made by [`Client::pipeline`], or by [`Watch::multi`](crate::Watch::multi). It has the methods of
@@ -59,7 +62,7 @@ const EXEC: &[u8] = b"*1\r\n$4\r\nEXEC\r\n";
 #[must_use = "a pipeline does nothing until it is executed"]
 pub struct Pipeline {
     target: Target,
-    /// MULTI, whether it is sent or not, and the commands.
+    /// MULTI, whether it is sent or not, and the commands; empty before the first one.
     buffer: Vec<u8>,
     /// Where the last complete command ends: whatever is behind was broken off.
     complete: usize,
@@ -94,7 +97,7 @@ impl Pipeline {
     fn to(target: Target) -> Self {
         Self {
             target,
-            buffer: MULTI.to_vec(),
+            buffer: Vec::new(),
             complete: MULTI.len(),
             first: MULTI.len(),
             commands: 0,
@@ -144,7 +147,7 @@ impl Pipeline {
         if let Some(error) = refused(command.view()) {
             self.misuse.get_or_insert(error);
         }
-        self.buffer.truncate(self.complete);
+        self.open();
         self.buffer.extend_from_slice(command.as_bytes());
         self.completed(true);
         self
@@ -185,10 +188,21 @@ impl Pipeline {
         self.evalsha(script.digest(), keys, args)
     }
 
+    /// Makes the buffer end with the last complete command.
+    #[inline]
+    fn open(&mut self) {
+        if self.buffer.is_empty() {
+            self.buffer.reserve(FIRST_CAPACITY);
+            self.buffer.extend_from_slice(MULTI);
+        } else {
+            self.buffer.truncate(self.complete);
+        }
+    }
+
     /// Begins a command at the end of the others.
     #[inline]
     pub(crate) fn begin(&mut self, name: &str) -> CommandWriter<'_> {
-        self.buffer.truncate(self.complete);
+        self.open();
         CommandWriter::new(&mut self.buffer, name)
     }
 
@@ -296,7 +310,7 @@ impl Pipeline {
     }
 
     fn into_batch(mut self) -> Batch {
-        self.buffer.truncate(self.complete);
+        self.open();
         let inner = MULTI.len()..self.complete;
         let (wire, harmless, patience) = if self.transaction {
             self.buffer.extend_from_slice(EXEC);
