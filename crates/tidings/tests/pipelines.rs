@@ -324,9 +324,15 @@ fn pl_01_a_pipeline_of_one_command_and_of_sixteen_become_tuples() {
         for _ in 0..16 {
             pipeline.incr("n");
         }
-        type I = i64;
-        let all: (I, I, I, I, I, I, I, I, I, I, I, I, I, I, I, I) =
-            pipeline.execute().await.unwrap();
+        macro_rules! sixteen {
+            ($type:ty) => {
+                (
+                    $type, $type, $type, $type, $type, $type, $type, $type, $type, $type, $type,
+                    $type, $type, $type, $type, $type,
+                )
+            };
+        }
+        let all = pipeline.execute::<sixteen!(i64)>().await.unwrap();
         assert_eq!((all.0, all.15), (2, 17));
     });
 }
