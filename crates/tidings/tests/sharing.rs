@@ -189,14 +189,15 @@ fn th_03_of_a_thousand_tasks_a_third_dropped_at_random_no_reply_reaches_another(
     });
 }
 
-/// Drops what `make` gives after 0, 1, 2, … polls, until it was ready before; `check` after each, with the polls and
+/// Drops what `make` makes of what `prepare` gives after 0, 1, 2, … polls, until it was ready before; `check` after each, with the polls and
 /// whether it was ready.
-async fn at_each_poll<T, F: Future<Output = T>>(
-    mut make: impl AsyncFnMut() -> F,
+async fn at_each_poll<P, T, F: Future<Output = T>>(
+    mut prepare: impl AsyncFnMut() -> P,
+    make: impl Fn(P) -> F,
     mut check: impl AsyncFnMut(usize, Option<T>),
 ) {
     for polls in 0..MANY {
-        let outcome = polled(make().await, polls).await;
+        let outcome = polled(make(prepare().await), polls).await;
         let done = outcome.is_some();
         check(polls, outcome).await;
         if done {
@@ -238,12 +239,14 @@ fn th_03_pipelines_and_transactions_dropped_at_any_poll_shift_nobodys_reply() {
                 pipeline
             };
             at_each_poll(
-                async || pipeline().execute::<Vec<Value>>(),
+                async || pipeline(),
+                |mut pipeline| pipeline.execute::<Vec<Value>>(),
                 async |_, _| assert_in_step(&client).await,
             )
             .await;
             at_each_poll(
-                async || pipeline().execute_each(),
+                async || pipeline(),
+                |mut pipeline| pipeline.execute_each(),
                 async |_, _| assert_in_step(&client).await,
             )
             .await;
@@ -256,8 +259,9 @@ fn th_03_pipelines_and_transactions_dropped_at_any_poll_shift_nobodys_reply() {
                         pipeline.set(format!("large:{n}"), "x".repeat(100_000));
                         pipeline.get(format!("large:{n}"));
                     }
-                    pipeline.execute::<()>()
+                    pipeline
                 },
+                |mut pipeline| pipeline.execute::<()>(),
                 async |_, _| assert_in_step(&client).await,
             )
             .await;
@@ -273,7 +277,8 @@ fn th_03_what_waits_dropped_at_any_poll_leaves_nothing_behind() {
             .unwrap();
         let brief = Duration::from_millis(2);
         at_each_poll(
-            async || client.blpop::<Option<(String, String)>, _>("none", brief),
+            async || (),
+            |()| client.blpop::<Option<(String, String)>, _>("none", brief),
             async |_, _| assert_in_step(&client).await,
         )
         .await;
@@ -282,8 +287,9 @@ fn th_03_what_waits_dropped_at_any_poll_leaves_nothing_behind() {
             async || {
                 let mut pipeline = client.pipeline();
                 pipeline.transaction(false).echo("x").blpop("none", brief);
-                pipeline.execute::<(String, Value)>()
+                pipeline
             },
+            |mut pipeline| pipeline.execute::<(String, Value)>(),
             async |_, _| assert_in_step(&client).await,
         )
         .await;
@@ -299,7 +305,8 @@ fn th_03_a_watch_dropped_at_any_poll_leaves_its_connection_clean_or_closed() {
             .await
             .unwrap();
         at_each_poll(
-            async || client.watch(["a", "b"]),
+            async || (),
+            |()| client.watch(["a", "b"]),
             async |_, watch| {
                 drop(watch);
                 assert_in_step(&client).await;
@@ -331,8 +338,9 @@ fn th_03_a_watch_dropped_at_any_poll_leaves_its_connection_clean_or_closed() {
                     for _ in 0..transaction {
                         multi.set("a", 1);
                     }
-                    multi.execute::<()>()
+                    multi
                 },
+                |mut multi| multi.execute::<()>(),
                 async |_, _| assert_clean(&case).await,
             )
             .await;
@@ -349,7 +357,8 @@ fn th_03_a_transaction_dropped_at_any_poll_runs_once_or_not_at_all() {
             .unwrap();
         let mut before = 0;
         at_each_poll(
-            async || {
+            async || (),
+            |()| {
                 client.transaction("n", |watch| async move {
                     let n: Option<i64> = watch.get("n").await?;
                     let next = n.unwrap_or(0) + 1;
