@@ -1,0 +1,60 @@
+//! A walk through Tidings, on a private server or on yours: each step is shown with what it gave. First Pub/Sub, then
+//! pipelines, transactions, scripts and MONITOR.
+//!
+//! Run with `cargo xtask demo`, or `cargo xtask demo --url redis://127.0.0.1:6379` for a server of your own. What it
+//! writes there has names of its own, and is deleted in the end.
+
+mod commands;
+mod pubsub;
+mod screen;
+
+use screen::Screen;
+use tidings::{Client, Commands};
+use tidings_testkit::Server;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() {
+    let mut args = std::env::args().skip(1);
+    let mut server = None;
+    let url = match (args.next().as_deref(), args.next()) {
+        (None, _) => {
+            let started = server.insert(Server::start());
+            println!("A private {} was started for this walk.", started.binary());
+            started.url()
+        }
+        (Some("--url"), Some(url)) => url,
+        _ => {
+            eprintln!("usage: demo [--url redis://HOST:PORT]");
+            std::process::exit(2);
+        }
+    };
+    if let Err(error) = walk(&url).await {
+        eprintln!("\nThe walk stopped: {error}");
+        let mut below = std::error::Error::source(&error);
+        while let Some(error) = below {
+            eprintln!("  because: {error}");
+            below = error.source();
+        }
+        drop(server);
+        std::process::exit(1);
+    }
+}
+
+async fn walk(url: &str) -> tidings::Result<()> {
+    let client = Client::connect(url).await?;
+    // Names of its own, so that a server that is in use is not disturbed.
+    let screen = Screen::new(format!("tidings-demo-{}:", std::process::id()));
+
+    screen.part("Pub/Sub");
+    pubsub::walk(&client, &screen).await?;
+
+    screen.part("Pipelines, transactions, scripts, MONITOR");
+    let outcome = commands::walk(&client, &screen).await;
+    client
+        .del(commands::KEYS.map(|key| screen.name(key)))
+        .await?;
+    outcome?;
+
+    println!("\nThat was it. The README shows what else there is.");
+    Ok(())
+}
