@@ -42,7 +42,7 @@ use crate::watch::Watch;
 /// # }
 /// ```
 ///
-/// ```compile_fail
+/// ```compile_fail,E0599
 /// async fn other_database(client: tidings::Client) {
 ///     client.select(1).await; // one client, one database
 /// }
@@ -101,8 +101,10 @@ impl Client {
     ///
     /// ```no_run
     /// # async fn example(client: tidings::Client) -> tidings::Result<()> {
-    /// let (ok, added, n): (bool, i64, i64) =
-    ///     client.pipeline().set("foo", "bar").sadd("faz", "baz").incr("auto_number").execute().await?;
+    /// let mut pipe = client.pipeline();
+    /// pipe.set("foo", "bar"); // nothing is sent yet
+    /// pipe.get("bing");
+    /// let (ok, bing): (bool, Option<String>) = pipe.execute().await?;
     /// # Ok(())
     /// # }
     /// ```
@@ -113,7 +115,7 @@ impl Client {
     /// Watches keys, on a connection of its own: what is [executed](Pipeline::execute) on it later is run only if
     /// none of them has changed.
     ///
-    /// [`transaction`](Self::transaction) does this in a loop.
+    /// [`Watch`] has an example; [`transaction`](Self::transaction) does this in a loop.
     ///
     /// # Errors
     ///

@@ -39,7 +39,20 @@ const UNWATCH: &[u8] = b"*1\r\n$7\r\nUNWATCH\r\n";
 /// ```
 ///
 /// Dropping it, or its pipeline, ends the watch: the keys are no longer watched, and the connection goes back to
-/// the client's others.
+/// the client's others. So leaving a scope is enough, also by `?`:
+///
+/// ```no_run
+/// # async fn example(client: tidings::Client) -> tidings::Result<()> {
+/// use tidings::Commands;
+///
+/// let watch = client.watch("OUR-SEQUENCE-KEY").await?;
+/// let current: i64 = watch.get("OUR-SEQUENCE-KEY").await?; // if it is no number, the watch ends here
+/// if current < 100 {
+///     watch.multi().incr("OUR-SEQUENCE-KEY").execute::<()>().await?;
+/// } // else it ends here
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// A second `MULTI`, and a `WATCH` behind it, do not compile:
 ///

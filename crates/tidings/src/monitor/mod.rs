@@ -22,7 +22,19 @@ use queue::{Bounds, Item, Queue};
 
 /// A stream of every command that the server runs, with a connection of its own.
 ///
-/// Made by [`Client::monitor`]. Dropping it closes its connection. It sees the commands of all clients in all databases,
+/// Made by [`Client::monitor`]. Dropping it closes its connection.
+///
+/// ```no_run
+/// # async fn example(client: tidings::Client) -> tidings::Result<()> {
+/// let mut monitor = client.monitor().await?;
+/// while let Some(command) = monitor.next().await {
+///     println!("{}", command?); // as redis-cli shows it
+/// }
+/// # Ok(())
+/// # }
+/// ```
+///
+/// It sees the commands of all clients in all databases,
 /// of scripts too, but none that the server refuses before running it, and few of those that administer it (`CONFIG`,
 /// `ACL`, `MONITOR` itself): that is the server's choice. Its own PINGs are left out; those of other connections, the
 /// client's own among them, are shown.

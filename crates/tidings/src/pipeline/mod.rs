@@ -33,8 +33,9 @@ const FIRST_CAPACITY: usize = 512;
 ///
 /// ```no_run
 /// # async fn example(client: tidings::Client) -> tidings::Result<()> {
-/// let (ok, added, n): (bool, i64, i64) =
+/// let replies: (bool, bool, i64) =
 ///     client.pipeline().set("foo", "bar").sadd("faz", "baz").incr("auto_number").execute().await?;
+/// assert_eq!(replies, (true, true, 6));
 ///
 /// let mut pipeline = client.pipeline();
 /// for n in 0..1000 {
@@ -113,6 +114,18 @@ impl Pipeline {
     ///
     /// With `false` they are only sent together: others' commands may be run in between. What a
     /// [`Watch`](crate::Watch) has become is always a transaction.
+    ///
+    /// ```no_run
+    /// # async fn example(client: tidings::Client) -> tidings::Result<()> {
+    /// let mut pipe = client.pipeline();
+    /// pipe.transaction(false);
+    /// for n in 0..1_000_000 {
+    ///     pipe.set(format!("key:{n}"), n);
+    /// }
+    /// let (): () = pipe.execute().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn transaction(&mut self, transaction: bool) -> &mut Self {
         if !transaction && matches!(self.target, Target::Watch(_)) {
             self.misuse.get_or_insert_with(|| {
@@ -252,6 +265,18 @@ impl Pipeline {
     }
 
     /// Sends the commands, and gives what each of them came to.
+    ///
+    /// ```no_run
+    /// # async fn example(client: tidings::Client) -> tidings::Result<()> {
+    /// for outcome in client.pipeline().set("foo", "bar").incr("foo").execute_each().await? {
+    ///     match outcome {
+    ///         Ok(value) => println!("{value:?}"),
+    ///         Err(error) => println!("{error}"), // command 2 (INCR foo) failed: …
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
