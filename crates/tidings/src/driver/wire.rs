@@ -203,3 +203,55 @@ impl Wire {
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::io::Read;
+    use std::net::TcpListener;
+
+    use super::*;
+    use crate::config::Config;
+    use crate::net;
+
+    #[tokio::test]
+    async fn what_was_sent_is_forgotten_though_something_is_always_left_and_what_is_needed_is_kept()
+    {
+        const UNSENT: usize = 256 << 10;
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let config = Config::new("127.0.0.1", listener.local_addr().unwrap().port());
+        let mut wire = Wire::new(net::connect(&config).await.unwrap());
+        let mut peer = listener.accept().unwrap().0;
+        let (mut block, mut most) = ([0; 64 << 10], 0);
+        while wire.sent() < 64 << 20 {
+            // Each byte tells its place.
+            let (from, more) = (wire.appended(), UNSENT.saturating_sub(wire.unsent()));
+            let bytes = (from..).take(more).map(|at| at as u8);
+            wire.output().extend(bytes);
+            let blocked = poll_fn(|cx| Poll::Ready(wire.poll_flush(cx).is_pending())).await;
+            if blocked && wire.written >= 100 {
+                // Some of what has left is needed still.
+                let begin = wire.sent() - 100;
+                wire.forget_sent(|sent| sent - 100);
+                let kept = wire.appended_up_to(begin + 200, 200);
+                assert!(
+                    kept.iter()
+                        .copied()
+                        .eq((begin..begin + 200).map(|at| at as u8))
+                );
+                most = most.max(wire.output().len());
+            }
+            if blocked {
+                // Nothing reads before the socket is full.
+                peer.read_exact(&mut block).unwrap();
+                // Lets the runtime see that there is room.
+                tokio::task::yield_now().await;
+            }
+        }
+        assert_eq!(wire.appended(), wire.sent() + wire.unsent() as u64);
+        assert!(
+            most > 0 && most <= LARGEST_OUTPUT + 2 * UNSENT,
+            "{most} bytes"
+        );
+    }
+}
