@@ -28,11 +28,18 @@
 //!
 //! # Where to go from here
 //!
-//! - [`Client`] and the commands, which are the methods of [`Commands`]; [`cmd`] for any other.
-//! - [`PubSub`]: subscribing, handlers, and the ways of reading.
-//! - [`Monitor`]: every command that a server runs.
-//! - [`Config`]: URLs, times, TLS.
-//! - [`Error`]: whose fault it was.
+//! | for | see |
+//! |---|---|
+//! | a connection, shared by as many tasks as you like | [`Client`] |
+//! | commands | the methods of [`Commands`], their [`options`], and [`cmd`] for any other |
+//! | what goes in and what comes back | [`ToArgs`], [`FromReply`] |
+//! | subscribing, handlers, and the ways of reading | [`PubSub`], its [builder](PubSubBuilder), and a [handle](PubSubHandle) for other tasks |
+//! | many commands in one go, as a transaction or not | [`Pipeline`] |
+//! | reading, and writing only if nobody else wrote meanwhile | [`Client::transaction`]; [`Watch`] for each step |
+//! | Lua on the server | [`Script`] |
+//! | every command that a server runs | [`Monitor`] |
+//! | URLs, times, TLS, how many connections | [`Config`] |
+//! | what went wrong, and whether a command may have run | [`Error`] |
 //!
 //! # Cargo features
 //!

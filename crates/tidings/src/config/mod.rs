@@ -238,8 +238,12 @@ impl Config {
         self
     }
 
-    /// How many connections beside its shared one, one for each Pub/Sub object, the client and its clones may
-    /// have open at a time. 1024 unless set.
+    /// How many connections beside the one that they share the client and its clones may have open at a time: one for
+    /// each [`PubSub`](crate::PubSub), [`Watch`](crate::Watch) and [`Monitor`](crate::Monitor), and one for each
+    /// command that blocks while it does. 1024 unless set.
+    ///
+    /// Whoever finds all of them in use waits, for the [time to connect](Self::connect_timeout), and is then told of a
+    /// timeout. Those of watches and of commands that blocked are lent again, and closed after 30 seconds without use.
     #[must_use]
     pub fn max_own_connections(mut self, connections: usize) -> Self {
         self.max_own_connections = connections;
