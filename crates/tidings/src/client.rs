@@ -128,7 +128,8 @@ impl Client {
     /// Runs a closure over watched keys, again and again until none of them has changed under it.
     ///
     /// The closure has a [`Watch`]: it reads with it, and writes with what [`Watch::multi`] gives. Whatever the
-    /// closure gives is given back.
+    /// closure gives is given back. Since it may run more than once, it takes values from outside by reference
+    /// (`let key = &key;` before it), or clones them.
     ///
     /// ```no_run
     /// # async fn example(client: tidings::Client) -> tidings::Result<()> {

@@ -72,6 +72,7 @@ pub trait ToArg {
     label = "neither one argument nor a sequence of arguments",
     note = "one argument is `&str`, `String`, `&[u8]`, `Vec<u8>`, `Bytes`, an integer or a float",
     note = "several are an array, slice, `Vec`, `Option`, iterator or map of these",
+    note = "pairs stand in an array, one as well: `[(\"field\", 1)]`",
     note = "the servers know no booleans: write `1` and `0`, or `\"true\"` and `\"false\"`"
 )]
 pub trait ToArgs<Shape> {

@@ -115,8 +115,24 @@ pub mod options {
 /// The commands of a client.
 ///
 /// Each method makes one command; what comes back is a future for [`&Client`](crate::Client). Keys, values and names
-/// are text, bytes or numbers; where several are taken, also arrays, slices and iterators of them. Where a command can
-/// give several types, the caller names it; see [`FromReply`].
+/// are text, bytes or numbers; where several are taken, also arrays, slices and iterators of them, and for pairs such as
+/// fields with their values arrays of tuples or maps.
+///
+/// Where a command can give several types, the caller names one; see [`FromReply`]. A variable's type is enough. Named
+/// with the method, it has a `_` behind it where one name or many are taken:
+///
+/// ```no_run
+/// # async fn example(client: tidings::Client) -> tidings::Result<()> {
+/// use tidings::Commands;
+///
+/// let values: Vec<Option<i64>> = client.mget(["a", "b"]).await?;
+/// for value in client.mget::<Vec<Option<i64>>, _>(["a", "b"]).await? {
+///     println!("{value:?}");
+/// }
+/// println!("{:?}", client.get::<Option<i64>>("a").await?);
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// [`run`](Self::run) takes any other command.
 ///

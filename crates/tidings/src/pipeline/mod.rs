@@ -46,6 +46,9 @@ const FIRST_CAPACITY: usize = 512;
 /// # }
 /// ```
 ///
+/// The methods borrow it. Whoever wants to go on with it later makes it first, as here, and adds commands then;
+/// `let pipeline = client.pipeline().get("a");` does not compile.
+///
 /// It is a transaction (`MULTI`, `EXEC`) unless [`transaction(false)`](Self::transaction) says otherwise: its
 /// commands are run with nobody else's in between, and all or none of them. What fails while it runs, such as a
 /// command on a value of another type, undoes nothing.
@@ -327,7 +330,7 @@ impl Pipeline {
         }
         match count {
             Some(count) if count != self.len() => Err(Error::misuse(format!(
-                "the pipeline has {} commands, and is executed for {count} replies",
+                "the pipeline is executed for {count} replies, but the number of its commands is {}",
                 self.len()
             ))),
             _ => Ok(()),
