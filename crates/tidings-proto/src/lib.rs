@@ -7,6 +7,9 @@
 //!   a message, when to ask a silent peer.
 //! - [`Subscriptions`] is what one subscriber wants and what the server has confirmed, over all of its
 //!   connections.
+//! - [`Transaction`] goes along the replies to a `MULTI`; [`monitor`] is a connection that shows what the server runs.
+//! - [`Command`] is one on its way, and [`CommandRef`] knows of it where its keys are, whether it waits, and what it does
+//!   to its connection.
 //! - [`Decoder`], [`Reply`] and [`CommandWriter`] read and write RESP2 and RESP3; [`FromReply`] and [`ToArgs`] are the
 //!   bridge to Rust's types.
 

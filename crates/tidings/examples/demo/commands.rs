@@ -45,7 +45,8 @@ async fn pipelines(client: &Client, screen: &Screen) -> tidings::Result<()> {
 
     screen.title("The same in a chain; it is a transaction (MULTI, EXEC)");
     screen.code(
-        r#"client.pipeline().set("foo", "bar").sadd("faz", "baz").incr("auto_number").execute::<(bool, bool, i64)>().await?"#,
+        r#"client.pipeline().set("foo", "bar").sadd("faz", "baz").incr("auto_number")
+      .execute::<(bool, bool, i64)>().await?"#,
     );
     let mut pipe = client.pipeline();
     pipe.set(&key, "bar").sadd(&faz, "baz").incr(&number);
@@ -54,7 +55,8 @@ async fn pipelines(client: &Client, screen: &Screen) -> tidings::Result<()> {
 
     screen.title("Only sent together, no transaction; and a result for each command");
     screen.code(
-        r#"client.pipeline().transaction(false).incr("auto_number").incr("foo").get("foo").execute_each().await?"#,
+        r#"client.pipeline().transaction(false).incr("auto_number").incr("foo").get("foo")
+      .execute_each().await?"#,
     );
     let mut pipe = client.pipeline();
     pipe.transaction(false).incr(&number).incr(&key).get(&key);
@@ -163,7 +165,10 @@ async fn monitored(client: &Client, screen: &Screen) -> tidings::Result<()> {
     let _: String = client.echo(screen.name(DONE)).await?;
 
     screen.code(
-        r#"while let Some(event) = monitor.next().await { let event = event?; println!("{} {:?}", event.client(), event.command()); }"#,
+        r#"while let Some(event) = monitor.next().await {
+      let event = event?;
+      println!("{} {:?}", event.client(), event.command());
+  }"#,
     );
     let seen = until_done(&mut monitor, screen).await?;
     // A server of yours may have other clients; theirs is none of our business.

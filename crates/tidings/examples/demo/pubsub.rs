@@ -65,7 +65,11 @@ pub(crate) async fn walk(client: &Client, screen: &Screen) -> tidings::Result<()
     screen.gives("None: the end");
 
     screen.title("A handler takes the messages of its channel");
-    screen.code(r#"pubsub.subscribe_with("my-channel", |message| println!("MY HANDLER: {}", message.text())).await?;"#);
+    screen.code(
+        r#"pubsub.subscribe_with("my-channel", |message| {
+      println!("MY HANDLER: {}", message.text());
+  }).await?;"#,
+    );
     let channel = screen.name("my-channel");
     pubsub
         .subscribe_with(&channel, |message| {
@@ -89,7 +93,10 @@ pub(crate) async fn walk(client: &Client, screen: &Screen) -> tidings::Result<()
     screen.read(&mut pubsub).await?;
 
     screen.title("A slow reader loses messages, and is told how many");
-    screen.code(r#"let mut slow = client.pubsub().channels(["my-channel"]).queue(3, 1 << 20).overflow(Overflow::DropOldest).await?;"#);
+    screen.code(
+        r#"let mut slow = client.pubsub().channels(["my-channel"])
+      .queue(3, 1 << 20).overflow(Overflow::DropOldest).await?;"#,
+    );
     let slow = client.pubsub().channels([&channel]).queue(3, 1 << 20);
     let mut slow = slow
         .overflow(Overflow::DropOldest)
