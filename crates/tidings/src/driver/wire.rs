@@ -37,6 +37,9 @@ const LEAST_ROOM: usize = 2 * 1024;
 /// kept for long does not keep a whole read buffer.
 const COPY_OUT: usize = 4 * 1024;
 
+/// A larger block is left as soon as the frame that it was made for is taken.
+const LARGEST_KEPT: usize = 4 * LARGEST_BLOCK;
+
 /// What is kept of a write buffer that was larger.
 const LARGEST_OUTPUT: usize = 512 * 1024;
 
@@ -45,6 +48,8 @@ const LARGEST_OUTPUT: usize = 512 * 1024;
 pub(crate) struct Wire {
     stream: Stream,
     input: BytesMut,
+    /// How large the block is that `input` lies in, if it was made for it.
+    made: usize,
     block: usize,
     /// Blocks that were handed on, oldest first. As soon as nobody refers to one any more it is used again, so
     /// that a busy connection neither asks the allocator nor touches fresh pages.
@@ -60,6 +65,7 @@ impl Wire {
         Self {
             stream,
             input: BytesMut::new(),
+            made: 0,
             block: SMALLEST_BLOCK,
             used: VecDeque::new(),
             output: Vec::new(),
@@ -123,13 +129,25 @@ impl Wire {
             self.input.advance(len);
             block
         } else {
-            self.input.split_to(len).freeze()
+            let block = self.input.split_to(len).freeze();
+            self.leave_large_block(len);
+            block
         }
     }
 
     /// Drops the first `len` bytes of the input.
     pub(crate) fn skip(&mut self, len: usize) {
         self.input.advance(len);
+        self.leave_large_block(len);
+    }
+
+    /// Goes on in another block if this one was made for a frame that was far larger than most, and is gone now: the
+    /// connection would hold its memory for good. No more is copied than was taken.
+    fn leave_large_block(&mut self, taken: usize) {
+        if self.made > LARGEST_KEPT && self.input.len() <= taken {
+            self.input = BytesMut::from(&self.input[..]);
+            self.made = 0;
+        }
     }
 
     /// Reads once; 0 at the end of the stream. `missing` bytes of a frame are known to come.
@@ -173,14 +191,15 @@ impl Wire {
             .used
             .iter_mut()
             .position(|block| block.try_reclaim(needed));
-        let mut block = match again.and_then(|at| self.used.remove(at)) {
-            Some(block) => block,
-            None => BytesMut::with_capacity(needed),
+        let (mut block, made) = match again.and_then(|at| self.used.remove(at)) {
+            Some(block) => (block, 0),
+            None => (BytesMut::with_capacity(needed), needed),
         };
         block.extend_from_slice(&self.input);
         let mut old = std::mem::replace(&mut self.input, block);
+        let old_made = std::mem::replace(&mut self.made, made);
         old.clear();
-        if (BUSY_BLOCK..=2 * LARGEST_BLOCK).contains(&needed) {
+        if (BUSY_BLOCK..=2 * LARGEST_BLOCK).contains(&needed) && old_made <= LARGEST_KEPT {
             self.used.push_back(old);
             self.used.truncate(USED_BLOCKS);
         }
@@ -207,8 +226,9 @@ impl Wire {
 #[cfg(test)]
 mod tests {
     use std::future::poll_fn;
-    use std::io::Read;
+    use std::io::{Read, Write};
     use std::net::TcpListener;
+    use std::thread;
 
     use super::*;
     use crate::config::Config;
@@ -253,5 +273,33 @@ mod tests {
             most > 0 && most <= LARGEST_OUTPUT + 2 * UNSENT,
             "{most} bytes"
         );
+    }
+
+    #[tokio::test]
+    async fn a_block_that_was_made_for_a_large_frame_is_left_when_that_is_taken() {
+        const LARGE: usize = 3 * LARGEST_KEPT;
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let config = Config::new("127.0.0.1", listener.local_addr().unwrap().port());
+        let mut wire = Wire::new(net::connect(&config).await.unwrap());
+        let mut peer = listener.accept().unwrap().0;
+        let writing = thread::spawn(move || {
+            for _ in 0..2 {
+                peer.write_all(&vec![b'x'; LARGE]).unwrap();
+                peer.write_all(b"behind").unwrap();
+            }
+            peer
+        });
+        for _ in 0..2 {
+            while wire.input().len() < LARGE + b"behind".len() {
+                let missing = LARGE.saturating_sub(wire.input().len());
+                assert!(poll_fn(|cx| wire.poll_read(cx, missing)).await.unwrap() > 0);
+            }
+            let frame = wire.take(LARGE);
+            assert!(frame.iter().all(|byte| *byte == b'x'));
+            assert!(wire.input().starts_with(b"behind"));
+            assert!(wire.input.capacity() <= wire.input().len().max(LARGEST_KEPT));
+            wire.skip(b"behind".len());
+        }
+        drop(writing.join().unwrap());
     }
 }
