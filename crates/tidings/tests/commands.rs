@@ -466,3 +466,60 @@ fn th_04_without_a_connection_those_that_wait_for_room_get_it_when_others_time_o
         assert!(error.is_timeout() && !error.may_have_run(), "{error:?}");
     });
 }
+
+#[test]
+fn th_04_the_time_of_a_command_begins_while_it_waits_for_room() {
+    const LIMIT: Duration = Duration::from_millis(200);
+    with_each_protocol(async |protocol| {
+        let peer = ScriptedPeer::start();
+        let config = quick(&peer.url_for(protocol)).response_timeout(LIMIT);
+        let (client, connection) = configured_client_of(&peer, config).await;
+        peer.stop_listening();
+        connection.close();
+        let begin = Instant::now();
+        let mut tasks = JoinSet::new();
+        for _ in 0..10 {
+            // Each of them fills all the room there is.
+            let client = client.clone();
+            tasks.spawn(async move { client.set("large", "x".repeat(9 << 20)).await });
+        }
+        while let Some(outcome) = soon(tasks.join_next()).await {
+            assert!(outcome.unwrap().is_err());
+        }
+        let waited = begin.elapsed();
+        assert!(waited < 5 * LIMIT, "one after the other: {waited:?}");
+    });
+}
+
+#[test]
+fn th_04_what_had_not_left_a_lost_connection_and_gets_no_other_has_not_run() {
+    with_each_protocol(async |protocol| {
+        let peer = ScriptedPeer::start();
+        let config = quick(&peer.url_for(protocol)).response_timeout(10 * QUIET);
+        let (client, mut connection) = configured_client_of(&peer, config).await;
+        let mut tasks = JoinSet::new();
+        for n in 0..100 {
+            let client = client.clone();
+            // Small enough to be taken from what was written, and more than the sockets hold.
+            tasks.spawn(async move {
+                let large = client.set("large", "x".repeat(1 << 20));
+                let small = client.set(n, "x".repeat(10_000));
+                let (large, small) = tokio::join!(large, small);
+                [large.unwrap_err(), small.unwrap_err()]
+            });
+        }
+        connection.read_command();
+        // Nothing tells when the sockets are full.
+        tokio::time::sleep(QUIET).await;
+        peer.stop_listening();
+        connection.reset();
+        let mut late = 0;
+        while let Some(errors) = soon(tasks.join_next()).await {
+            for error in errors.unwrap() {
+                assert_eq!(error.is_timeout(), !error.may_have_run(), "{error:?}");
+                late += usize::from(error.is_timeout());
+            }
+        }
+        assert!(late > 0);
+    });
+}

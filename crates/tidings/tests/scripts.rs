@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::panic::{self, AssertUnwindSafe};
+
 use support::{error, on_each};
 use tidings::{Client, Commands, ErrorKind, Script, ServerError, Value};
 
@@ -250,5 +252,32 @@ fn pl_08_in_a_pipeline_the_error_of_a_script_is_that_of_its_command() {
             assert!(text(2).starts_with("command 3 (EVALSHA "), "{}", text(2));
             assert!(text(2).contains("compiling"), "{}", text(2));
         }
+    });
+}
+
+#[test]
+fn pl_08_arguments_that_panic_on_their_way_into_a_pipeline_leave_it_in_step() {
+    on_each(async |case| {
+        let client = case.client().await;
+        let (add, other) = (adding(), Script::new("return 'other'"));
+        for transaction in [true, false] {
+            client.set("n", 0).await.unwrap();
+            let mut pipeline = client.pipeline();
+            pipeline.transaction(transaction).incr("n");
+            let broken = |_| -> i64 { panic!("no argument") };
+            let added = panic::catch_unwind(AssertUnwindSafe(|| {
+                pipeline.script(&add, "n", (0..2).map(broken));
+            }));
+            assert!(added.is_err());
+            let added = panic::catch_unwind(AssertUnwindSafe(|| {
+                pipeline.rpush("list", (0..2).map(broken));
+            }));
+            assert!(added.is_err());
+            assert_eq!(pipeline.len(), 1);
+            pipeline.script(&other, NONE, NONE).script(&add, "n", 5);
+            let replies: (i64, String, i64) = pipeline.execute().await.unwrap();
+            assert_eq!(replies, (1, "other".to_owned(), 6));
+        }
+        assert_eq!(client.exists("list").await.unwrap(), 0);
     });
 }

@@ -174,9 +174,10 @@ impl CommandLink {
                 }
                 Waits::TooLong => {}
             }
-            // Also if nobody waits for it any more: it is this one whose time is over, and no other.
+            // Also if nobody waits for it any more: it is this one whose time is over, and no other. If it was sent
+            // before, it had not left in full.
             if let Some(request) = mailbox.take() {
-                request.answer(Err(late(request.sendings > 0)));
+                request.answer(Err(late(false)));
             }
         }
         let idle = mailbox.poll_idle(IDLE, now);

@@ -195,7 +195,7 @@ impl Slot {
 #[derive(Debug)]
 pub(crate) struct Request {
     slot: Arc<Slot>,
-    /// When the task first saw it.
+    /// When the task first saw it, or before that: since when it has waited for room.
     since: Option<Instant>,
     /// How many bytes it has.
     pub(crate) len: usize,
@@ -253,6 +253,13 @@ pub(crate) struct State {
     nobody: Arc<Slot>,
 }
 
+/// Where a requester waits for room, and since when: that counts as a part of what its answer takes.
+#[derive(Debug)]
+struct Place {
+    number: u64,
+    since: Instant,
+}
+
 /// Whether the connection is still wanted.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Closing {
@@ -274,7 +281,7 @@ impl Mailbox {
     fn poll_send(
         &self,
         body: &Body,
-        place: &mut Option<u64>,
+        place: &mut Option<Place>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Arc<Slot>>> {
         let mut state = self.lock();
@@ -282,21 +289,27 @@ impl Mailbox {
             return Poll::Ready(Err(error.clone()));
         }
         if !state.has_room() {
-            let place = *place.get_or_insert_with(|| {
+            let place = place.get_or_insert_with(|| {
                 state.newest_place += 1;
-                state.newest_place
+                Place {
+                    number: state.newest_place,
+                    since: Instant::now(),
+                }
             });
-            state.waiting.insert(place, cx.waker().clone());
+            state.waiting.insert(place.number, cx.waker().clone());
             return Poll::Pending;
         }
-        if let Some(place) = place.take() {
-            state.waiting.remove(&place);
-        }
+        let since = place.take().map(|place| {
+            state.waiting.remove(&place.number);
+            // Those before it that were not seen yet can have come no later than now.
+            state.stamp(Instant::now());
+            place.since
+        });
         let slot = Arc::new(Slot(Mutex::new(SlotState {
             answer: None,
             waker: Some(cx.waker().clone()),
         })));
-        let task = state.push(body, &slot);
+        let task = state.push(body, &slot, since);
         drop(state);
         wake(task);
         Poll::Ready(Ok(slot))
@@ -310,14 +323,14 @@ impl Mailbox {
         }
         // A slot that is held here is not abandoned.
         let nobody = Arc::clone(&state.nobody);
-        let task = state.push(&Body::Command(bytes), &nobody);
+        let task = state.push(&Body::Command(bytes), &nobody, None);
         drop(state);
         wake(task);
     }
 
     /// Whoever has this place does not wait any longer.
-    fn give_up(&self, place: u64) {
-        let waker = self.lock().waiting.remove(&place);
+    fn give_up(&self, place: &Place) {
+        let waker = self.lock().waiting.remove(&place.number);
         drop(waker);
     }
 
@@ -355,7 +368,7 @@ impl State {
     }
 
     #[inline]
-    fn push(&mut self, body: &Body, slot: &Arc<Slot>) -> Option<Waker> {
+    fn push(&mut self, body: &Body, slot: &Arc<Slot>, since: Option<Instant>) -> Option<Waker> {
         let (len, batch) = match body {
             Body::Command(bytes) => {
                 self.forget_gone();
@@ -367,7 +380,7 @@ impl State {
         self.bytes += len;
         self.requests.push_back(Request {
             slot: Arc::clone(slot),
-            since: None,
+            since,
             len,
             runs_at: 0,
             batch,
@@ -511,7 +524,7 @@ enum SendingState {
     Unsent {
         body: Body,
         /// Where it waits for room.
-        place: Option<u64>,
+        place: Option<Place>,
     },
     Sent(Arc<Slot>),
     Answered,
@@ -558,7 +571,7 @@ impl<M: Deref<Target = Mailbox>> Drop for Sending<M> {
     fn drop(&mut self) {
         if let SendingState::Unsent {
             place: Some(place), ..
-        } = self.state
+        } = &self.state
         {
             self.mailbox.give_up(place);
         }
@@ -589,15 +602,37 @@ mod tests {
     }
 
     #[test]
+    fn the_time_of_a_request_begins_while_it_waits_for_room() {
+        let (mailbox, limit) = (Mailbox::default(), Duration::from_secs(1));
+        let mut cx = Context::from_waker(Waker::noop());
+        let large = body(MAILBOX_BYTES);
+        assert!(mailbox.poll_send(&large, &mut None, &mut cx).is_ready());
+        let mut waiting = Sending::new(&mailbox, body(1));
+        assert!(Pin::new(&mut waiting).poll(&mut cx).is_pending());
+        let waited = Instant::now();
+        while Instant::now() == waited {}
+        mailbox.lock().take().expect("the large one");
+        // One that did not wait, and was not seen yet.
+        assert!(mailbox.poll_send(&body(1), &mut None, &mut cx).is_ready());
+        assert!(Pin::new(&mut waiting).poll(&mut cx).is_pending());
+        let mut state = mailbox.lock();
+        assert!(state.waiting.is_empty());
+        let unseen = state.take().and_then(|request| request.due(limit));
+        let waiting = state.take().and_then(|request| request.due(limit));
+        assert!(unseen.expect("it has one") > waited + limit);
+        assert!(waiting.expect("it has one") <= waited + limit);
+    }
+
+    #[test]
     fn bytes_that_have_left_are_forgotten_though_the_mailbox_is_never_empty() {
         let mailbox = Mailbox::default();
         let mut state = mailbox.lock();
         let (now, slot) = (Instant::now(), Arc::default());
         let command = |n: u8| Body::command(vec![n; 1000], Patience::Usual);
-        state.push(&command(0), &slot);
+        state.push(&command(0), &slot, None);
         for n in 1..=u8::MAX {
             for m in 0..10 {
-                state.push(&command(n), &slot);
+                state.push(&command(n), &slot, None);
                 let mut out = Vec::new();
                 state.pop(&mut out, now).expect("there is one");
                 assert_eq!(out, [if m == 0 { n - 1 } else { n }; 1000]);

@@ -148,7 +148,7 @@ impl Pipeline {
 
     /// Whether there is no command.
     pub fn is_empty(&self) -> bool {
-        self.commands == 0
+        self.len() == 0
     }
 
     /// Adds any command.

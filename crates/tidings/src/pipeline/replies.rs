@@ -114,9 +114,14 @@ impl<'a> Replies<'a> {
     /// The next reply of those that are behind the loading of a script.
     #[cold]
     fn take_loaded<T: FromReply>(&mut self) -> Result<T> {
+        let mut loaded = self.next_reply()?;
         self.loads = &self.loads[1..];
-        let loaded = self.next_reply()?.into_result();
-        let reply = self.next_reply()?;
+        // More than one, if what it was for was not completed.
+        while self.loads.first() == Some(&self.passed) {
+            loaded = self.next_reply()?;
+            self.loads = &self.loads[1..];
+        }
+        let (loaded, reply) = (loaded.into_result(), self.next_reply()?);
         // It may have been loaded before, and by somebody who may do that.
         let reply = match (reply.into_result(), loaded) {
             (Err(error), Err(why)) if error.code() == "NOSCRIPT" => Err(why),
