@@ -525,4 +525,6 @@ fn offset(range: Range<usize>, by: usize) -> Range<usize> {
 }
 
 #[cfg(test)]
+mod streams;
+#[cfg(test)]
 mod tests;

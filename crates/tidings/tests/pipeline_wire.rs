@@ -52,7 +52,8 @@ fn pl_02_an_empty_pipeline_and_one_that_cannot_be_right_send_nothing() {
                 .unwrap_err();
             assert!(error.is_misuse(), "{error:?}");
             assert!(
-                error.to_string().contains("2 commands") && error.to_string().contains("3 replies"),
+                error.to_string().contains("3 replies")
+                    && error.to_string().contains("commands is 2"),
                 "{error}"
             );
             let error = soon(full().execute::<(bool,)>()).await.unwrap_err();
