@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tidings_proto::{Blob, Connection, Event, Subscriptions, Transaction};
 
-use super::mailbox::{Answer, Batch, Closing, Exec, Mailbox, Patience, Request};
+use super::mailbox::{Answer, Answered, Batch, Closing, Exec, Mailbox, Patience, Request};
 use super::supervise::{self, Connected, End, Link};
 use super::{Alarm, Wire};
 use crate::config::Config;
@@ -68,6 +68,8 @@ struct Line {
     blocking: usize,
     /// Empty, and kept for its room.
     staged: Vec<Staged>,
+    /// Answers that are to be handed over.
+    answers: Vec<Answered>,
 }
 
 /// Replies in the input, and the request that they complete.
@@ -96,16 +98,17 @@ impl CommandLink {
     fn lose(&mut self, error: &Error) {
         let Some(line) = self.line.take() else { return };
         let left = line.wire.sent();
-        let (mut again, mut commands) = (Vec::new(), Vec::new());
+        let (mut again, mut commands, mut answers) = (Vec::new(), Vec::new(), Vec::new());
         let Line {
             wire, connection, ..
         } = line;
         for request in connection.into_requests() {
             if request.runs_at <= left {
-                request.answer(Err(in_doubt(error)));
+                answers.push(request.with_answer(Err(in_doubt(error))));
             } else if request.sendings >= SENDINGS {
                 let text = format!("the connection was lost {SENDINGS} times while sending");
-                request.answer(Err(Error::connection(text).with_source(error.clone())));
+                let error = Error::connection(text).with_source(error.clone());
+                answers.push(request.with_answer(Err(error)));
             } else {
                 if request.batch.is_none() {
                     commands.extend_from_slice(wire.appended_up_to(request.runs_at, request.len));
@@ -114,6 +117,7 @@ impl CommandLink {
             }
         }
         self.mailbox.lock().put_back(again, commands);
+        self.mailbox.answer(answers);
     }
 
     /// Answers the requests that have waited for longer than they may; says when to look again.
@@ -148,7 +152,8 @@ impl CommandLink {
                 None => error,
             }
         };
-        let mut next = None;
+        let (mut next, mut answers) = (None, Vec::new());
+        let mut mailbox = self.mailbox.lock();
         if let Some(line) = &self.line {
             let mut progress = line.progress;
             for request in line.connection.requests() {
@@ -158,12 +163,11 @@ impl CommandLink {
                         next = Some(due);
                         break;
                     }
-                    Waits::TooLong if request.is_abandoned() => {}
-                    Waits::TooLong => request.answer(Err(late(true))),
+                    Waits::TooLong if mailbox.is_abandoned(request) => {}
+                    Waits::TooLong => answers.push(request.with_answer(Err(late(true)))),
                 }
             }
         }
-        let mut mailbox = self.mailbox.lock();
         mailbox.stamp(now);
         while let Some(request) = mailbox.front() {
             match waits(request, None) {
@@ -177,13 +181,16 @@ impl CommandLink {
             // Also if nobody waits for it any more: it is this one whose time is over, and no other. If it was sent
             // before, it had not left in full.
             if let Some(request) = mailbox.take() {
-                request.answer(Err(late(false)));
+                answers.push(request.with_answer(Err(late(false))));
             }
         }
         let idle = mailbox.poll_idle(IDLE, now);
         let waiting = mailbox.take_waiting();
         drop(mailbox);
         waiting.into_values().for_each(Waker::wake);
+        if !answers.is_empty() {
+            self.mailbox.answer(answers);
+        }
         next.into_iter().chain(idle).min()
     }
 
@@ -220,7 +227,9 @@ impl CommandLink {
                     return Poll::Ready(Err(supervise::lost(&self.config, None)));
                 }
                 Poll::Ready(Ok(read)) => {
-                    line.receive(now)?;
+                    let received = line.receive(now);
+                    self.mailbox.answer(line.answers.drain(..));
+                    received?;
                     if read >= YIELD_AFTER {
                         super::yield_turn(cx);
                         return Poll::Pending;
@@ -385,14 +394,17 @@ impl Line {
             connection,
             subscriptions,
             progress,
+            answers,
             ..
         } = self;
         let input = wire.input();
         loop {
             connection.poll_replies(input, |range, request| {
-                if request.batch.is_none() && range.len() <= Blob::INLINE {
+                // What is behind others has to wait until these have proved to be answers to theirs.
+                let first = staged.is_empty();
+                if first && request.batch.is_none() && range.len() <= Blob::INLINE {
                     let reply = Blob::copy_from(&input[range]);
-                    request.answer(Ok(Answer::Reply(reply)));
+                    answers.push(request.with_answer(Ok(Answer::Reply(reply))));
                     *progress = None;
                 } else {
                     staged.push((range, Some(request)));
@@ -428,7 +440,7 @@ impl Line {
             }
             // Those that are staged are not found among the connection's any more.
             if let Err(error) = &outcome {
-                request.answer(Err(in_doubt(error)));
+                self.answers.push(request.with_answer(Err(in_doubt(error))));
             }
         }
         if outcome.is_ok() && !parts.is_empty() {
@@ -443,7 +455,8 @@ impl Line {
     /// The answer to the oldest request is complete.
     fn complete(&mut self, request: &Request, replies: Bytes, now: Instant) -> Result<()> {
         let Some(batch) = &request.batch else {
-            request.answer(Ok(Answer::Reply(Blob::from(replies))));
+            let reply = Answer::Reply(Blob::from(replies));
+            self.answers.push(request.with_answer(Ok(reply)));
             return Ok(());
         };
         if batch.patience != Patience::Usual {
@@ -470,7 +483,7 @@ impl Line {
             parts.push(replies);
             Answer::Replies(parts)
         };
-        request.answer(Ok(answer));
+        self.answers.push(request.with_answer(Ok(answer)));
         Ok(())
     }
 
@@ -523,6 +536,7 @@ impl Link for CommandLink {
             progress: None,
             blocking: 0,
             staged: Vec::new(),
+            answers: Vec::new(),
         });
     }
 
@@ -561,9 +575,8 @@ impl Link for CommandLink {
         let mut state = self.mailbox.lock();
         let (requests, waiting) = state.end(error.clone());
         drop(state);
-        for request in requests {
-            request.answer(Err(error.clone()));
-        }
+        let answer = |request: &Request| request.with_answer(Err(error.clone()));
+        self.mailbox.answer(requests.iter().map(answer));
         waiting.into_values().for_each(Waker::wake);
     }
 }

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tidings_proto::{Blob, Refusal};
 
+use super::slots::{Slots, Ticket};
 use crate::error::{Error, Result};
 
 /// Requests that wait to be written; more of them wait in their callers.
@@ -18,6 +19,9 @@ const MAILBOX_REQUESTS: usize = 16 * 1024;
 
 /// Bytes of requests that wait to be written, beside the one that goes beyond.
 const MAILBOX_BYTES: usize = 8 << 20;
+
+/// So many answers are handed over under one lock.
+const ANSWERS_AT_ONCE: usize = 32;
 
 /// What is kept of the room for commands when it was larger.
 const MAILBOX_KEPT: usize = 64 * 1024;
@@ -154,47 +158,11 @@ pub(crate) struct Exec {
     pub(crate) reply: Bytes,
 }
 
-/// Where a requester waits for its answer.
-#[derive(Debug, Default)]
-pub(crate) struct Slot(Mutex<SlotState>);
-
-#[derive(Debug, Default)]
-struct SlotState {
-    answer: Option<Result<Answer>>,
-    waker: Option<Waker>,
-}
-
-impl Slot {
-    #[inline]
-    fn poll(&self, cx: &mut Context<'_>) -> Poll<Result<Answer>> {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match state.answer.take() {
-            Some(answer) => Poll::Ready(answer),
-            None => {
-                match &mut state.waker {
-                    Some(waker) => waker.clone_from(cx.waker()),
-                    none => *none = Some(cx.waker().clone()),
-                }
-                Poll::Pending
-            }
-        }
-    }
-
-    fn answer(&self, answer: Result<Answer>) {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        state.answer = Some(answer);
-        let waker = state.waker.take();
-        drop(state);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }
-}
-
 /// A request on its way.
 #[derive(Debug)]
 pub(crate) struct Request {
-    slot: Arc<Slot>,
+    /// Whose it is; `None`: nobody waits for the answer, and it is sent all the same.
+    ticket: Option<Ticket>,
     /// When the task first saw it, or before that: since when it has waited for room.
     since: Option<Instant>,
     /// How many bytes it has.
@@ -207,13 +175,10 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    /// Nobody waits for the answer.
-    pub(crate) fn is_abandoned(&self) -> bool {
-        Arc::strong_count(&self.slot) == 1
-    }
-
-    pub(crate) fn answer(&self, answer: Result<Answer>) {
-        self.slot.answer(answer);
+    /// An answer to it, to be [handed over](Mailbox::answer).
+    #[inline]
+    pub(crate) fn with_answer(&self, answer: Result<Answer>) -> Answered {
+        (self.ticket, answer)
     }
 
     pub(crate) fn patience(&self) -> Patience {
@@ -227,6 +192,9 @@ impl Request {
         self.patience().due(self.since?, limit)
     }
 }
+
+/// An answer, and whose it is.
+pub(crate) type Answered = (Option<Ticket>, Result<Answer>);
 
 /// What requesters and the task share.
 #[derive(Debug, Default)]
@@ -249,8 +217,7 @@ pub(crate) struct State {
     idle_since: Option<Instant>,
     pub(crate) ended: Option<Error>,
     task: Option<Waker>,
-    /// Where answers go that nobody waits for.
-    nobody: Arc<Slot>,
+    slots: Slots,
 }
 
 /// Where a requester waits for room, and since when: that counts as a part of what its answer takes.
@@ -283,7 +250,7 @@ impl Mailbox {
         body: &Body,
         place: &mut Option<Place>,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<Arc<Slot>>> {
+    ) -> Poll<Result<Ticket>> {
         let mut state = self.lock();
         if let Some(error) = &state.ended {
             return Poll::Ready(Err(error.clone()));
@@ -305,14 +272,11 @@ impl Mailbox {
             state.stamp(Instant::now());
             place.since
         });
-        let slot = Arc::new(Slot(Mutex::new(SlotState {
-            answer: None,
-            waker: Some(cx.waker().clone()),
-        })));
-        let task = state.push(body, &slot, since);
+        let ticket = state.slots.open(cx.waker().clone());
+        let task = state.push(body, Some(ticket), since);
         drop(state);
         wake(task);
-        Poll::Ready(Ok(slot))
+        Poll::Ready(Ok(ticket))
     }
 
     /// Puts a command in whose answer nobody waits for, and whether there is room or not.
@@ -321,11 +285,45 @@ impl Mailbox {
         if state.ended.is_some() {
             return;
         }
-        // A slot that is held here is not abandoned.
-        let nobody = Arc::clone(&state.nobody);
-        let task = state.push(&Body::Command(bytes), &nobody, None);
+        let task = state.push(&Body::Command(bytes), None, None);
         drop(state);
         wake(task);
+    }
+
+    /// Fetches an answer.
+    #[inline]
+    fn poll_answer(&self, ticket: Ticket, cx: &Context<'_>) -> Poll<Result<Answer>> {
+        let outcome = self.lock().slots.poll(ticket, cx);
+        match outcome {
+            Poll::Ready((Some(answer), _)) => Poll::Ready(answer),
+            _ => Poll::Pending,
+        }
+    }
+
+    /// Hands over answers.
+    pub(crate) fn answer(&self, answers: impl IntoIterator<Item = Answered>) {
+        let mut answers = answers.into_iter();
+        // Not all under one lock, or those who send would wait too long.
+        let mut wakers = [const { None }; ANSWERS_AT_ONCE];
+        loop {
+            let mut count = 0;
+            let mut state = self.lock();
+            for (waker, (ticket, answer)) in wakers.iter_mut().zip(&mut answers) {
+                count += 1;
+                *waker = ticket.and_then(|ticket| state.slots.answer(ticket, answer));
+            }
+            drop(state);
+            wakers.iter_mut().for_each(|waker| wake(waker.take()));
+            if count < ANSWERS_AT_ONCE {
+                break;
+            }
+        }
+    }
+
+    /// Nobody waits for this answer any more.
+    fn leave(&self, ticket: Ticket) {
+        let left = self.lock().slots.close(ticket);
+        drop(left);
     }
 
     /// Whoever has this place does not wait any longer.
@@ -368,7 +366,12 @@ impl State {
     }
 
     #[inline]
-    fn push(&mut self, body: &Body, slot: &Arc<Slot>, since: Option<Instant>) -> Option<Waker> {
+    fn push(
+        &mut self,
+        body: &Body,
+        ticket: Option<Ticket>,
+        since: Option<Instant>,
+    ) -> Option<Waker> {
         let (len, batch) = match body {
             Body::Command(bytes) => {
                 self.forget_gone();
@@ -379,7 +382,7 @@ impl State {
         };
         self.bytes += len;
         self.requests.push_back(Request {
-            slot: Arc::clone(slot),
+            ticket,
             since,
             len,
             runs_at: 0,
@@ -450,9 +453,19 @@ impl State {
     /// Takes out those requests in front that nobody waits for.
     #[inline]
     pub(crate) fn skip_abandoned(&mut self) {
-        while self.requests.front().is_some_and(Request::is_abandoned) {
+        while let Some(request) = self.requests.front()
+            && self.is_abandoned(request)
+        {
             self.take();
         }
+    }
+
+    /// Nobody waits for the answer any more.
+    #[inline]
+    pub(crate) fn is_abandoned(&self, request: &Request) -> bool {
+        request
+            .ticket
+            .is_some_and(|ticket| !self.slots.is_open(ticket))
     }
 
     /// Takes out the oldest request, and passes over its bytes.
@@ -526,7 +539,7 @@ enum SendingState {
         /// Where it waits for room.
         place: Option<Place>,
     },
-    Sent(Arc<Slot>),
+    Sent(Ticket),
     Answered,
 }
 
@@ -551,12 +564,12 @@ impl<M: Deref<Target = Mailbox> + Unpin> Future for Sending<M> {
         let this = &mut *self;
         match &mut this.state {
             SendingState::Unsent { body, place } => {
-                let slot = std::task::ready!(this.mailbox.poll_send(body, place, cx))?;
-                this.state = SendingState::Sent(slot);
+                let ticket = std::task::ready!(this.mailbox.poll_send(body, place, cx))?;
+                this.state = SendingState::Sent(ticket);
                 Poll::Pending
             }
-            SendingState::Sent(slot) => {
-                let answer = std::task::ready!(slot.poll(cx));
+            SendingState::Sent(ticket) => {
+                let answer = std::task::ready!(this.mailbox.poll_answer(*ticket, cx));
                 this.state = SendingState::Answered;
                 Poll::Ready(answer)
             }
@@ -569,11 +582,12 @@ impl<M: Deref<Target = Mailbox> + Unpin> Future for Sending<M> {
 
 impl<M: Deref<Target = Mailbox>> Drop for Sending<M> {
     fn drop(&mut self) {
-        if let SendingState::Unsent {
-            place: Some(place), ..
-        } = &self.state
-        {
-            self.mailbox.give_up(place);
+        match &self.state {
+            SendingState::Unsent {
+                place: Some(place), ..
+            } => self.mailbox.give_up(place),
+            SendingState::Sent(ticket) => self.mailbox.leave(*ticket),
+            SendingState::Unsent { place: None, .. } | SendingState::Answered => {}
         }
     }
 }
@@ -627,12 +641,12 @@ mod tests {
     fn bytes_that_have_left_are_forgotten_though_the_mailbox_is_never_empty() {
         let mailbox = Mailbox::default();
         let mut state = mailbox.lock();
-        let (now, slot) = (Instant::now(), Arc::default());
+        let now = Instant::now();
         let command = |n: u8| Body::command(vec![n; 1000], Patience::Usual);
-        state.push(&command(0), &slot, None);
+        state.push(&command(0), None, None);
         for n in 1..=u8::MAX {
             for m in 0..10 {
-                state.push(&command(n), &slot, None);
+                state.push(&command(n), None, None);
                 let mut out = Vec::new();
                 state.pop(&mut out, now).expect("there is one");
                 assert_eq!(out, [if m == 0 { n - 1 } else { n }; 1000]);

@@ -7,6 +7,7 @@
 pub(crate) mod commands;
 pub(crate) mod mailbox;
 pub(crate) mod monitor;
+mod slots;
 pub(crate) mod subscriber;
 pub(crate) mod supervise;
 mod wire;
