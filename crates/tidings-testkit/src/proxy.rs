@@ -152,6 +152,8 @@ impl Proxy {
         } else if acceptor.is_none() {
             let shared = Arc::clone(&self.shared);
             let listening = self.port.listen().and_then(|listener| {
+                // Its connections inherit this.
+                SockRef::from(&listener).set_recv_buffer_size(KERNEL_BUFFER)?;
                 Acceptor::start(listener, move |client| shared.accepted(client))
             });
             *acceptor = Some(listening.expect("the proxy's port is free"));
@@ -340,6 +342,9 @@ struct Link {
 
 /// As much as a read brings; small enough to be held while a way is silent.
 const BUFFER: usize = 64 * 1024;
+
+/// The kernel takes no more from a client than about this before it is forwarded; left to itself it may take 32 MiB.
+const KERNEL_BUFFER: usize = 256 * 1024;
 
 /// How long a write may wait for a reader before it looks whether the connection was cut.
 const WRITE_STEP: Duration = Duration::from_millis(20);
