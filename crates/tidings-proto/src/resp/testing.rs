@@ -96,9 +96,9 @@ pub(crate) fn elements_within(value: &Value) -> usize {
     }
 }
 
-/// Any reply, or a push at top level.
-pub(crate) fn any_value() -> impl Strategy<Value = Value> {
-    let leaf = prop_oneof![
+/// Any reply that holds no other.
+pub(crate) fn any_leaf() -> impl Strategy<Value = Value> {
+    prop_oneof![
         Just(Value::Null),
         any_line().prop_map(Value::Simple),
         any_bytes().prop_map(Value::Bytes),
@@ -116,8 +116,12 @@ pub(crate) fn any_value() -> impl Strategy<Value = Value> {
             // A lone CR cannot end a line, and the line may not contain CRLF: those go bulk.
             Value::Error(ServerError::new(text.as_bytes()))
         }),
-    ];
-    let tree = leaf.prop_recursive(5, 60, 8, |inner| {
+    ]
+}
+
+/// Any reply, or a push at top level.
+pub(crate) fn any_value() -> impl Strategy<Value = Value> {
+    let tree = any_leaf().prop_recursive(5, 60, 8, |inner| {
         prop_oneof![
             vec(inner.clone(), 0..8).prop_map(Value::Array),
             vec(inner.clone(), 0..8).prop_map(Value::Set),
