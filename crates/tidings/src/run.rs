@@ -105,7 +105,11 @@ impl<T: FromReply> Future for Run<'_, T> {
         let this = &mut *self;
         let answer = match &mut this.state {
             State::Sending(sending) => ready!(Pin::new(sending).poll(cx)),
-            State::Elsewhere(running) => ready!(running.as_mut().poll(cx)),
+            State::Elsewhere(running) => {
+                let answer = ready!(running.as_mut().poll(cx));
+                this.state = State::Refused(None);
+                answer
+            }
             State::Refused(error) => Err(error
                 .take()
                 .unwrap_or_else(|| Error::misuse("a command was awaited again after its end"))),

@@ -389,3 +389,24 @@ fn th_04_what_waits_and_had_not_left_is_sent_again_but_not_for_ever() {
         assert_eq!(soon(client.llen("list")).await.unwrap(), 1);
     });
 }
+
+#[test]
+fn th_02_a_waiting_command_that_is_awaited_again_after_its_end_is_a_misuse() {
+    on_each(async |case| {
+        let client = case.client().await;
+        let mut waiting =
+            std::pin::pin!(client.blpop::<Value, _>("none", Duration::from_millis(1)));
+        assert!(soon(waiting.as_mut()).await.is_ok());
+        let error = soon(waiting.as_mut()).await.unwrap_err();
+        assert!(error.is_misuse(), "{error}");
+
+        let mut pipeline = client.pipeline();
+        pipeline
+            .transaction(false)
+            .blpop("none", Duration::from_millis(1));
+        let mut waiting = std::pin::pin!(pipeline.execute::<Vec<Value>>());
+        assert!(soon(waiting.as_mut()).await.is_ok());
+        let error = soon(waiting.as_mut()).await.unwrap_err();
+        assert!(error.is_misuse(), "{error}");
+    });
+}

@@ -193,18 +193,19 @@ pub(crate) fn refused(command: CommandRef<'_>) -> Option<Error> {
             "the user, the password and the protocol are set in the URL or the Config"
         }
         Some(ConnectionChange::Transaction) => {
-            "use Client::pipeline, and Client::watch or Client::transaction for watched keys"
+            "a pipeline is a transaction unless told otherwise, and keys are watched by Client::watch \
+             or Client::transaction"
         }
         Some(ConnectionChange::Stream) => {
             "it turns the connection into a stream; for MONITOR use Client::monitor"
         }
-        Some(ConnectionChange::Replies) => "it would leave commands without replies",
+        Some(ConnectionChange::Replies) => "it would leave the commands behind it without replies",
         Some(ConnectionChange::End) => "drop the client to close its connection",
         Some(_) => "it would change what the commands of others do",
     };
     let name = String::from_utf8_lossy(name).to_ascii_uppercase();
     Some(Error::misuse(format!(
-        "{name} cannot be run on a connection that is shared: {instead}"
+        "{name} cannot be sent by hand: {instead}"
     )))
 }
 

@@ -90,7 +90,11 @@ impl Running {
                 return Poll::Ready(outcome.map(|()| None));
             }
             State::Shared(sending) => ready!(Pin::new(sending).poll(cx)),
-            State::Elsewhere(running) => ready!(running.as_mut().poll(cx)),
+            State::Elsewhere(running) => {
+                let answer = ready!(running.as_mut().poll(cx));
+                self.state = State::Known(None);
+                answer
+            }
             State::Watching(sending, own) => {
                 let answer = ready!(Pin::new(sending).poll(cx));
                 // EXEC has ended the watch. Where MULTI was refused it has not, and the connection is closed.
