@@ -9,8 +9,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time;
 
 use crate::config::Config;
+use crate::driver::body::{Answer, Body};
 use crate::driver::commands::{self, CommandLink};
-use crate::driver::mailbox::{Answer, Body, Closing, Mailbox, Sending};
+use crate::driver::mailbox::{Closing, Mailbox, Sending};
 use crate::driver::supervise::{self, Link};
 use crate::error::{Error, Result};
 

@@ -10,7 +10,8 @@ use std::task::{Context, Poll, ready};
 use tidings_proto::{Blob, Blocking, Command, FromReply, Reply};
 
 use crate::commands::refused;
-use crate::driver::mailbox::{Answer, Body, Mailbox, Patience, Sending};
+use crate::driver::body::{Answer, Body, Patience};
+use crate::driver::mailbox::{Mailbox, Sending};
 use crate::error::{Error, ErrorKind, Result};
 use crate::pool::{Own, Pool};
 

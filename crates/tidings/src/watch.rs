@@ -8,7 +8,7 @@ use tidings_proto::{Command, FromReply, ToArgs, cmd};
 
 use crate::client::Client;
 use crate::commands::Commands;
-use crate::driver::mailbox::{Body, Patience};
+use crate::driver::body::{Body, Patience};
 use crate::error::{Error, Result};
 use crate::pipeline::Pipeline;
 use crate::pool::Own;

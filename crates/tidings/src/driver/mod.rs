@@ -1,10 +1,12 @@
 //! One task owns one socket.
 //!
 //! [`wire`] moves bytes, [`supervise`] makes connections and makes them again, [`subscriber`] serves a Pub/Sub
-//! connection, [`monitor`] one that monitors, [`commands`] one that carries commands, which come through a
-//! [`mailbox`]. Handles reach these tasks through what they share with them, and never touch a socket.
+//! connection, [`monitor`] one that monitors, [`commands`] one that carries commands over a
+//! [`line`], which come through a [`mailbox`]. Handles reach these tasks through what they share with them, and never touch a socket.
 
+pub(crate) mod body;
 pub(crate) mod commands;
+mod line;
 pub(crate) mod mailbox;
 pub(crate) mod monitor;
 mod slots;

@@ -4,7 +4,7 @@ use std::mem;
 use std::num::NonZeroU64;
 use std::task::{Context, Poll, Waker};
 
-use super::mailbox::Answer;
+use super::body::Answer;
 use crate::error::Result;
 
 /// So many slots are kept for the next rush.

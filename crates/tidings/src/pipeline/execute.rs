@@ -12,7 +12,8 @@ use tidings_proto::{CommandRef, Refusal, Reply, Value};
 
 use super::{FromReplies, Replies};
 use crate::client::{Client, SharedMailbox};
-use crate::driver::mailbox::{Answer, Batch, Body, Mailbox, Patience, Sending};
+use crate::driver::body::{Answer, Batch, Body, Patience};
+use crate::driver::mailbox::{Mailbox, Sending};
 use crate::error::{Error, ErrorKind, Result};
 use crate::pool::Own;
 use crate::run::lost_while_watching;

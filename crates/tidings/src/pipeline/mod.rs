@@ -13,7 +13,7 @@ pub use replies::{FromReplies, Replies};
 
 use crate::client::Client;
 use crate::commands::refused;
-use crate::driver::mailbox::{Batch, Patience};
+use crate::driver::body::{Batch, Patience};
 use crate::error::{Error, Result};
 use crate::run::patience;
 use crate::script::Script;

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use tidings_proto::{CommandRef, Elements, FromReply, Reply};
 
-use crate::driver::mailbox::Batch;
+use crate::driver::body::Batch;
 use crate::error::{Error, ErrorKind, Result};
 
 /// A type that the replies to a [`Pipeline`](crate::Pipeline) can become: a tuple of one type a command, a `Vec` or
