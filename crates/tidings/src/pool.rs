@@ -5,6 +5,7 @@ use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time;
 
@@ -44,6 +45,11 @@ impl Pool {
     }
 
     async fn lease(&self) -> Result<OwnedSemaphorePermit> {
+        if Handle::try_current().is_err() {
+            return Err(Error::misuse(
+                "there is no tokio runtime here: what needs a connection of its own is to be awaited within one",
+            ));
+        }
         let wait = Arc::clone(&self.permits).acquire_owned();
         match time::timeout(self.config.time_to_connect(), wait).await {
             Ok(Ok(permit)) => Ok(permit),

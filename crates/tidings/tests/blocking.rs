@@ -3,13 +3,16 @@
 mod faults;
 mod support;
 
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use faults::{on_each, quick, quick_via, soon, until};
 use support::{COUNTED, Case, QUIET};
 use tidings::options::{Side, XreadOptions};
 use tidings::{Client, Commands, Config, Error, ErrorKind, Result, Value};
-use tidings_testkit::Proxy;
+use tidings_testkit::{Proxy, Server};
 use tokio::task::{JoinHandle, JoinSet};
 
 const FOREVER: Duration = Duration::ZERO;
@@ -409,4 +412,14 @@ fn th_02_a_waiting_command_that_is_awaited_again_after_its_end_is_a_misuse() {
         let error = soon(waiting.as_mut()).await.unwrap_err();
         assert!(error.is_misuse(), "{error}");
     });
+}
+
+#[test]
+fn th_02_without_a_runtime_what_needs_a_connection_of_its_own_is_a_misuse() {
+    let server = Server::start();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let client = runtime.block_on(Client::connect(server.url())).unwrap();
+    let waiting = pin!(client.blpop::<Popped, _>("list", FOREVER));
+    let outcome = waiting.poll(&mut Context::from_waker(Waker::noop()));
+    assert!(matches!(outcome, Poll::Ready(Err(error)) if error.is_misuse()));
 }

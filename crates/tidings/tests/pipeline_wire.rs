@@ -4,8 +4,12 @@ mod faults;
 mod support;
 
 use std::thread;
+use std::time::Duration;
 
-use faults::{chain, client_of, on_each, quick_via, soon, until, with_each_protocol};
+use faults::{
+    chain, client_of, configured_client_of, on_each, quick, quick_via, soon, until,
+    with_each_protocol,
+};
 use tidings::{Client, Commands, ErrorKind, Pipeline, Result, Value, cmd};
 use tidings_testkit::{Protocol, Proxy, ScriptedConnection, ScriptedPeer, frame};
 use tokio::task::JoinHandle;
@@ -401,6 +405,35 @@ fn th_04_a_pipeline_that_had_not_left_is_sent_again_and_its_transaction_runs_onc
                     .eq((COMMANDS..=2 * COMMANDS).map(|n| n * LENGTH))
             );
             assert!(soon(client.del("text")).await.unwrap() == 1);
+        }
+    });
+}
+
+#[test]
+fn pl_02_the_response_timeout_is_for_silence_in_a_pipeline_and_the_whole_for_a_command_behind_it() {
+    const LIMIT: Duration = Duration::from_millis(500);
+    with_each_protocol(async |protocol| {
+        for transaction in [true, false] {
+            let peer = ScriptedPeer::start();
+            let config = quick(&peer.url_for(protocol)).response_timeout(LIMIT);
+            let (client, mut connection) = configured_client_of(&peer, config).await;
+            let running = executing(three(&client, transaction));
+            read_three(&mut connection, transaction);
+            let behind = tokio::spawn(async move { client.echo::<String>("behind").await });
+            connection.expect(["ECHO", "behind"]);
+            // Most of it is one reply, if it is a transaction.
+            let wire = answer(transaction, b"");
+            let (last, pieces) = wire.split_last().unwrap();
+            for piece in pieces.chunks(pieces.len().div_ceil(8)) {
+                connection.send(piece);
+                tokio::time::sleep(LIMIT / 4).await;
+            }
+            assert!(!running.is_finished() && behind.is_finished());
+            let error = behind.await.unwrap().unwrap_err();
+            assert!(error.is_timeout() && error.may_have_run(), "{error:?}");
+            connection.send([*last]);
+            let replies = soon(running).await.unwrap().unwrap();
+            assert_eq!(replies, (true, Some("text".to_owned()), 7));
         }
     });
 }

@@ -196,6 +196,9 @@ impl Config {
 
     /// How long a command may wait for its reply; `None` is for ever. 30 s unless set.
     ///
+    /// For a long reply, and the replies to a pipeline, it is the time in which nothing of them arrives. Commands
+    /// behind them on the connection wait no longer for that.
+    ///
     /// A dead server is found sooner, by its missing answer to a PING (10 s by default). This bound is for one
     /// that lives and does not answer a command.
     #[must_use]

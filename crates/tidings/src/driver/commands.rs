@@ -113,11 +113,15 @@ impl CommandLink {
         if let Some(line) = &self.line {
             let mut progress = line.progress;
             for request in line.connection.requests() {
-                match waits(request, progress.take()) {
+                // Those behind the oldest have no part in how it gets on.
+                let progress = progress.take();
+                match waits(request, progress) {
                     Waits::Endlessly => {}
                     Waits::Until(due) => {
-                        next = Some(due);
-                        break;
+                        next = next.into_iter().chain([due]).min();
+                        if progress.is_none() {
+                            break;
+                        }
                     }
                     Waits::TooLong if mailbox.is_abandoned(request) => {}
                     Waits::TooLong => answers.push(request.with_answer(Err(late(true)))),

@@ -33,7 +33,7 @@ pub(super) struct Line {
     writing: Option<(Arc<Batch>, usize)>,
     /// What has come of the answer to the oldest request.
     part: Part,
-    /// When the oldest request last got on: its time begins anew.
+    /// When something last came of the answer to the oldest request, or left of it: its time begins anew.
     pub(super) progress: Option<Instant>,
     /// How many requests are in flight that block.
     blocking: usize,
@@ -174,6 +174,10 @@ impl Line {
         let taken = self.answer(&mut staged, consumed, now);
         self.staged = staged;
         self.staged.clear();
+        if self.connection.missing() > 0 {
+            // A part of the next reply is here: of a long one, the rest may take its time.
+            self.progress = Some(now);
+        }
         taken?;
         outcome
     }

@@ -129,18 +129,23 @@ impl Mailbox {
                     since: Instant::now(),
                 }
             });
-            state.waiting.insert(place.number, cx.waker().clone());
+            let old = state.waiting.insert(place.number, cx.waker().clone());
+            drop(state);
+            drop(old);
             return Poll::Pending;
         }
-        let since = place.take().map(|place| {
-            state.waiting.remove(&place.number);
+        let (mut since, mut old) = (None, None);
+        if let Some(place) = place.take() {
+            since = Some(place.since);
+            old = state.waiting.remove(&place.number);
             // Those before it that were not seen yet can have come no later than now.
             state.stamp(Instant::now());
-            place.since
-        });
+        }
         let ticket = state.slots.open(cx.waker().clone());
         let task = state.push(body, Some(ticket), since);
+        // What the end of a waker brings with it may need the lock.
         drop(state);
+        drop(old);
         wake(task);
         Poll::Ready(Ok(ticket))
     }
