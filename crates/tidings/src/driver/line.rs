@@ -182,7 +182,7 @@ impl Line {
         outcome
     }
 
-    /// Finds the replies in what was read, and whose they are. Short ones are handed over at once, copied.
+    /// Finds the replies in what was read, and whose they are. Short ones are copied, and are answers at once.
     fn stage(&mut self, staged: &mut Vec<Staged>, now: Instant) -> Result<()> {
         let Self {
             wire,
