@@ -11,13 +11,10 @@ use tokio::time;
 
 use crate::config::Config;
 use crate::driver::body::{Answer, Body};
-use crate::driver::commands::{self, CommandLink};
+use crate::driver::commands::{self, CommandLink, SENDINGS};
 use crate::driver::mailbox::{Closing, Mailbox, Sending};
 use crate::driver::supervise::{self, Link};
 use crate::error::{Error, Result};
-
-/// How often a request is sent on another connection because the last one was lost before it had left.
-const SENDINGS: u32 = 3;
 
 /// The connections of a client beside the one that its clones share: [`Config::max_own_connections`] at most,
 /// those included that wait for their next use.

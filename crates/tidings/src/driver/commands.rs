@@ -22,7 +22,7 @@ use crate::error::{Error, Result};
 
 /// How often a command is written to a new connection because the last one was lost before it had left. A command
 /// that the server refuses by closing would otherwise be sent for ever.
-const SENDINGS: u32 = 3;
+pub(crate) const SENDINGS: u32 = 3;
 
 /// A read that brought so much is followed by a turn of the requesters'.
 const YIELD_AFTER: usize = 32 * 1024;
