@@ -78,7 +78,7 @@ pub use run::Run;
 pub use rustls;
 pub use script::Script;
 pub use tidings_proto::monitor::{MonitorClient, MonitorEvent};
-pub use tidings_proto::pubsub::{Subscription, SubscriptionKind, SubscriptionState};
+pub use tidings_proto::pubsub::{SubscriptionKind, SubscriptionState, SubscriptionStatus};
 pub use tidings_proto::{
     ArgWriter, Args, Blob, Blocking, Command, CommandRef, ConnectionChange, DecodeError,
     Error as ReplyError, FromReply, Keys, Limits, Reply, ServerError, ToArg, ToArgs, Value, cmd,

@@ -58,7 +58,7 @@ fn text(names: &[Bytes]) -> Vec<String> {
 
 /// What is wanted and confirmed: `Channel news Confirmed`, `Shard s Refused MOVED`.
 fn states(pubsub: &PubSub) -> Vec<String> {
-    let state = |subscription: &tidings::Subscription| {
+    let state = |subscription: &tidings::SubscriptionStatus| {
         let (kind, name) = (subscription.kind, &subscription.name);
         match &subscription.state {
             SubscriptionState::Refused(error) => {

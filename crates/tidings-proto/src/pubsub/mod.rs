@@ -6,6 +6,6 @@ mod subscriptions;
 pub use push::{MessageKind, PubSubFrame, Record, Scan, classify, scan_message};
 pub(crate) use push::{message_head, next_message, scan_message_at};
 pub use subscriptions::{
-    GapCause, OpId, Subscription, SubscriptionEvent, SubscriptionKind, SubscriptionState,
+    GapCause, OpId, SubscriptionEvent, SubscriptionKind, SubscriptionState, SubscriptionStatus,
     Subscriptions, Verb,
 };

@@ -23,7 +23,7 @@ const YIELD_AFTER: usize = 8 * 1024;
 /// What a subscriber and the task that serves it share.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    pub(crate) queue: Queue,
+    pub(crate) queue: Arc<Queue>,
     state: Mutex<State>,
 }
 
@@ -68,7 +68,7 @@ pub(crate) struct LinkStats {
 impl Shared {
     pub(crate) fn new(bounds: Bounds) -> Arc<Self> {
         Arc::new(Self {
-            queue: Queue::new(bounds),
+            queue: Arc::new(Queue::new(bounds)),
             state: Mutex::default(),
         })
     }

@@ -6,21 +6,21 @@ mod handle;
 mod handler;
 mod payload;
 pub(crate) mod queue;
+mod reader;
 mod stats;
 
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_core::Stream;
-use tidings_proto::pubsub::{Record, Subscription, SubscriptionKind, Verb};
+use tidings_proto::pubsub::{SubscriptionKind, SubscriptionStatus, Verb};
 use tidings_proto::{Blob, ToArg, ToArgs};
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::task::coop;
 use tokio::time;
 
 pub use builder::PubSubBuilder;
@@ -33,16 +33,13 @@ pub use stats::Stats;
 
 use crate::driver::subscriber::{Shared, SubscriberLink};
 use crate::driver::supervise::{self, Link};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use handler::{Handler, Handlers};
-use queue::{Batch, Bounds, Item, Popped};
+use queue::Bounds;
+use reader::{Reader, Taken};
 
 /// Handled and ignored messages in one poll before other tasks get their turn.
 const TURN: usize = 4096;
-
-/// Payloads up to this size are copied out of the block that they came in: that costs no more than sharing it,
-/// and a small message that is kept for long then keeps nothing else.
-const COPIED_PAYLOAD: usize = 256;
 
 /// A subscriber with a connection of its own.
 ///
@@ -91,7 +88,7 @@ const COPIED_PAYLOAD: usize = 256;
 /// ```
 pub struct PubSub<P = Bytes> {
     shared: Arc<Shared>,
-    current: Batch,
+    reader: Reader<P>,
     handlers: Handlers<P>,
     on_gap: Option<OnGap>,
     ignore_confirmations: bool,
@@ -134,12 +131,13 @@ impl<P: FromPayload> PubSub<P> {
                 answers.push(shared.request(Verb::Subscribe, kind, names, true)?);
             }
         }
+        let reader = Reader::new(Arc::clone(&shared.queue));
         let mut link = SubscriberLink::new(Arc::clone(&config), Arc::clone(&shared));
         link.connected(connected);
         tokio::spawn(supervise::supervise(config, link));
         let pubsub = Self {
             shared,
-            current: Batch::default(),
+            reader,
             handlers: Handlers::default(),
             on_gap: None,
             ignore_confirmations: builder.ignore_confirmations,
@@ -163,7 +161,7 @@ impl<P: FromPayload> PubSub<P> {
     /// # Errors
     ///
     /// A name that the server refuses is named by the error; the others are subscribed. No name at all is a
-    /// [misuse](ErrorKind::Misuse), before anything is sent.
+    /// [misuse](crate::ErrorKind::Misuse), before anything is sent.
     ///
     /// # Cancel safety
     ///
@@ -354,7 +352,7 @@ impl<P: FromPayload> PubSub<P> {
     ///
     /// # Errors
     ///
-    /// No name at all is a [misuse](ErrorKind::Misuse).
+    /// No name at all is a [misuse](crate::ErrorKind::Misuse).
     ///
     /// # Cancel safety
     ///
@@ -441,7 +439,7 @@ impl<P: FromPayload> PubSub<P> {
     /// # Errors
     ///
     /// What a handler returned, what could not be decoded, what was refused when subscribed again: the next call
-    /// goes on. After [`close`](Self::close) it is a [misuse](ErrorKind::Misuse).
+    /// goes on. After [`close`](Self::close) it is a [misuse](crate::ErrorKind::Misuse).
     ///
     /// # Cancel safety
     ///
@@ -515,7 +513,7 @@ impl<P: FromPayload> PubSub<P> {
     }
 
     /// Each name as it is wanted and as the server has confirmed it, and why the two differ if they do.
-    pub fn subscriptions(&self) -> Vec<Subscription> {
+    pub fn subscriptions(&self) -> Vec<SubscriptionStatus> {
         self.shared.with(|subscriptions| subscriptions.list())
     }
 
@@ -526,20 +524,7 @@ impl<P: FromPayload> PubSub<P> {
 
     /// Counters.
     pub fn stats(&self) -> Stats {
-        let (counters, queued, bytes) = self.shared.queue.counters();
-        let link = self.shared.stats();
-        let queued = queued as u64 + self.current.len() as u64;
-        Stats {
-            received: counters.received,
-            delivered: counters.received - counters.dropped - queued,
-            dropped: counters.dropped,
-            queued,
-            bytes_queued: (bytes + self.current.cost_left()) as u64,
-            gaps: counters.gaps,
-            reconnects: link.reconnects,
-            last_message: counters.last_message.map(|at| at.elapsed()),
-            last_pong: link.last_pong.map(|at| at.elapsed()),
-        }
+        self.reader.stats(&self.shared.stats())
     }
 
     /// A part that can be cloned, and that subscribes and unsubscribes from elsewhere, also within a handler.
@@ -575,7 +560,7 @@ impl<P: FromPayload> PubSub<P> {
     }
 
     /// Closes the connection. What was not read is dropped; any further use is a
-    /// [misuse](ErrorKind::Misuse), but closing again does nothing.
+    /// [misuse](crate::ErrorKind::Misuse), but closing again does nothing.
     ///
     /// # Errors
     ///
@@ -682,14 +667,10 @@ impl<P: FromPayload> PubSub<P> {
 
     #[inline]
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Event<P>>>> {
-        // The path of nearly all messages, small enough to become part of the reader's own loop.
         if self.handlers.is_empty()
-            && let Some((block, record)) = self.current.next()
+            && let Some(message) = self.reader.next_at_hand()
         {
-            return Poll::Ready(Some(match message_of(block, record) {
-                Ok(message) => Ok(Event::Message(message)),
-                Err(error) => Err(error),
-            }));
+            return Poll::Ready(Some(message.map(Event::Message)));
         }
         self.poll_event_slowly(cx)
     }
@@ -731,107 +712,43 @@ impl<P: FromPayload> PubSub<P> {
             Some(Ok(())) => return Poll::Ready(Step::Taken),
             Some(Err(error)) => return Poll::Ready(Step::Error(error)),
         }
-        loop {
-            if let Some((block, record)) = self.current.next() {
-                let message = match message_of(block, record) {
-                    Ok(message) => message,
-                    Err(error) => return Poll::Ready(Step::Error(error)),
-                };
-                if self.handlers.is_empty() {
-                    return Poll::Ready(Step::Event(Event::Message(message)));
-                }
-                return match self.handlers.offer(message) {
-                    Err(message) => Poll::Ready(Step::Event(Event::Message(message))),
-                    Ok(Err(error)) => Poll::Ready(Step::Error(error)),
-                    Ok(Ok(())) => Poll::Ready(match std::task::ready!(self.poll_handler(cx)) {
-                        None | Some(Ok(())) => Step::Taken,
-                        Some(Err(error)) => Step::Error(error),
-                    }),
-                };
+        Poll::Ready(match std::task::ready!(self.reader.poll(cx)) {
+            Taken::Message(message) if self.handlers.is_empty() => {
+                Step::Event(Event::Message(message))
             }
-            if !coop::has_budget_remaining() && !self.shared.queue.is_empty() {
-                let turn = std::task::ready!(coop::poll_proceed(cx));
-                turn.made_progress();
+            Taken::Message(message) => match self.handlers.offer(message) {
+                Err(message) => Step::Event(Event::Message(message)),
+                Ok(Err(error)) => Step::Error(error),
+                Ok(Ok(())) => match std::task::ready!(self.poll_handler(cx)) {
+                    None | Some(Ok(())) => Step::Taken,
+                    Some(Err(error)) => Step::Error(error),
+                },
+            },
+            Taken::Confirmation(confirmation) => {
+                if let Some((kind, name)) = confirmation.ended()
+                    && !self.handlers.ignore_ends()
+                {
+                    let wanted = self.shared.with(|wanted| wanted.is_wanted(kind, name));
+                    self.handlers.ended(kind, name, wanted);
+                }
+                if self.ignore_confirmations {
+                    Step::Taken
+                } else {
+                    Step::Event(Event::Confirmation(confirmation))
+                }
             }
-            return Poll::Ready(match self.shared.queue.pop(Some(cx)) {
-                Popped::Item(Item::Batch(batch)) => {
-                    spend_budget(batch.len());
-                    self.current = batch;
-                    continue;
+            Taken::Unseen => Step::Taken,
+            Taken::Gap(gap) => {
+                if let Some(on_gap) = &mut self.on_gap {
+                    on_gap(&gap);
                 }
-                Popped::Item(Item::Confirmation(confirmation)) => {
-                    if let Some((kind, name)) = confirmation.ended()
-                        && !self.handlers.ignore_ends()
-                    {
-                        let wanted = self.shared.with(|wanted| wanted.is_wanted(kind, name));
-                        self.handlers.ended(kind, name, wanted);
-                    }
-                    if self.ignore_confirmations {
-                        Step::Taken
-                    } else {
-                        Step::Event(Event::Confirmation(confirmation))
-                    }
-                }
-                Popped::Item(Item::Unseen(_)) => Step::Taken,
-                Popped::Item(Item::Gap(gap)) => {
-                    if let Some(on_gap) = &mut self.on_gap {
-                        on_gap(&gap);
-                    }
-                    Step::Event(Event::Gap(gap))
-                }
-                Popped::Item(Item::Error(error)) => Step::Error(error),
-                Popped::Empty => Step::Empty,
-                Popped::Ended => Step::Ended,
-            });
-        }
+                Step::Event(Event::Gap(gap))
+            }
+            Taken::Error(error) => Step::Error(error),
+            Taken::Empty => Step::Empty,
+            Taken::Ended => Step::Ended,
+        })
     }
-}
-
-/// A message counts as one operation: a consumer that always finds some lets other tasks, and its own time-outs, have
-/// their turn between two batches.
-fn spend_budget(messages: usize) {
-    let mut cx = Context::from_waker(Waker::noop());
-    for _ in 0..messages {
-        if !coop::has_budget_remaining() {
-            return;
-        }
-        if let Poll::Ready(turn) = coop::poll_proceed(&mut cx) {
-            turn.made_progress();
-        }
-    }
-}
-
-#[inline]
-fn message_of<P: FromPayload>(block: &Bytes, record: &Record) -> Result<Message<P>> {
-    let range = record.payload();
-    let payload = if range.len() <= COPIED_PAYLOAD {
-        Bytes::copy_from_slice(&block[range])
-    } else {
-        block.slice(range)
-    };
-    let (names, channel) = record.names(block);
-    let payload = match P::from_payload(payload) {
-        Ok(payload) => payload,
-        Err(error) => return Err(undecodable(block, record, error)),
-    };
-    Ok(Message::new(
-        names,
-        channel,
-        record.pattern_len(),
-        record.kind(),
-        payload,
-    ))
-}
-
-#[cold]
-fn undecodable(block: &Bytes, record: &Record, error: PayloadError) -> Error {
-    let channel = Blob::copy_from(&block[record.channel()]);
-    Error::new(
-        ErrorKind::Decode,
-        format!("a message of {channel} could not be decoded"),
-    )
-    .with_source(error)
-    .with_raw(Bytes::copy_from_slice(&block[record.payload()]))
 }
 
 fn ended() -> Error {
@@ -876,8 +793,7 @@ impl<P> Unpin for PubSub<P> {}
 impl<P> PubSub<P> {
     /// Gives up what was not read.
     fn discard(&mut self) {
-        let held = std::mem::take(&mut self.current);
-        self.shared.queue.discard(held.len());
+        self.reader.discard();
     }
 }
 

@@ -126,7 +126,7 @@ pub enum SubscriptionEvent {
 
 /// A name as it is wanted and as the server has it.
 #[derive(Debug, Clone)]
-pub struct Subscription {
+pub struct SubscriptionStatus {
     /// What the name stands for.
     pub kind: SubscriptionKind,
     /// The name.

@@ -21,7 +21,8 @@ use std::time::Instant;
 
 use self::burst::{BURST_NAMES, Burst, Origin};
 pub use self::kinds::{
-    GapCause, OpId, Subscription, SubscriptionEvent, SubscriptionKind, SubscriptionState, Verb,
+    GapCause, OpId, SubscriptionEvent, SubscriptionKind, SubscriptionState, SubscriptionStatus,
+    Verb,
 };
 use self::table::{Entry, Table};
 use crate::blob::Blob;
@@ -113,7 +114,7 @@ impl Subscriptions {
     }
 
     /// Every name, as it is wanted and as the server has it, in the order of subscription, kind by kind.
-    pub fn list(&self) -> Vec<Subscription> {
+    pub fn list(&self) -> Vec<SubscriptionStatus> {
         let of = |kind| {
             self.table(kind)
                 .ordered(|_| true)
@@ -127,7 +128,7 @@ impl Subscriptions {
                         (None, true, false) if self.online => SubscriptionState::Pending,
                         (None, true, false) => SubscriptionState::Reconnecting,
                     };
-                    Some(Subscription { kind, name, state })
+                    Some(SubscriptionStatus { kind, name, state })
                 })
         };
         SubscriptionKind::ALL.into_iter().flat_map(of).collect()
