@@ -130,8 +130,25 @@ pub(crate) fn on_each_started<F: Future<Output = ()>>(
     }
 }
 
+/// What events are read from.
+pub(crate) trait Reads {
+    async fn next(&mut self) -> Option<Result<Event>>;
+
+    async fn get_message(&mut self, timeout: Duration) -> Result<Option<Event>>;
+}
+
+impl Reads for PubSub {
+    async fn next(&mut self) -> Option<Result<Event>> {
+        self.next().await
+    }
+
+    async fn get_message(&mut self, timeout: Duration) -> Result<Option<Event>> {
+        self.get_message(timeout).await
+    }
+}
+
 /// The next event of any kind.
-pub(crate) async fn next(pubsub: &mut PubSub) -> Event {
+pub(crate) async fn next(pubsub: &mut impl Reads) -> Event {
     let event = tokio::time::timeout(SOON, pubsub.next())
         .await
         .expect("an event comes");
@@ -154,7 +171,7 @@ pub(crate) fn short(event: &Event) -> String {
 }
 
 /// The next `count` events in short.
-pub(crate) async fn read(pubsub: &mut PubSub, count: usize) -> Vec<String> {
+pub(crate) async fn read(pubsub: &mut impl Reads, count: usize) -> Vec<String> {
     let mut events = Vec::new();
     for _ in 0..count {
         events.push(short(&next(pubsub).await));
@@ -163,11 +180,20 @@ pub(crate) async fn read(pubsub: &mut PubSub, count: usize) -> Vec<String> {
 }
 
 /// Nothing comes for a while.
-pub(crate) async fn assert_quiet(pubsub: &mut PubSub) {
+pub(crate) async fn assert_quiet(pubsub: &mut impl Reads) {
     let event = pubsub.get_message(QUIET).await;
     assert!(
         matches!(event, Ok(None)),
         "nothing was to come, but {event:?}"
+    );
+}
+
+/// The end of the stream.
+pub(crate) async fn assert_ended(pubsub: &mut impl Reads) {
+    let end = tokio::time::timeout(SOON, pubsub.next()).await;
+    assert!(
+        matches!(end, Ok(None)),
+        "the stream was to end, but {end:?}"
     );
 }
 

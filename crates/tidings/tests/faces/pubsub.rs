@@ -1,0 +1,237 @@
+//! The Pub/Sub object, its builder and its handle, with the methods that both faces have.
+
+use std::future::{Future, IntoFuture, poll_fn};
+use std::pin::Pin;
+use std::time::Duration;
+
+use futures_core::Stream;
+use tidings::{
+    Bytes, Error, Event, FromPayload, Gap, HandlerOutcome, Message, Overflow, Result, Stats,
+    SubscriptionStatus, ToArg, ToArgs,
+};
+
+use crate::support::Reads;
+
+#[derive(Debug)]
+pub(crate) enum PubSubBuilder<P = Bytes> {
+    Asynchronous(tidings::PubSubBuilder<P>),
+}
+
+/// The same method of either builder.
+macro_rules! built {
+    ($builder:expr, $inner:ident => $call:expr) => {
+        match $builder {
+            PubSubBuilder::Asynchronous($inner) => PubSubBuilder::Asynchronous($call),
+        }
+    };
+}
+
+impl<P> PubSubBuilder<P> {
+    pub(crate) fn channels<S>(self, channels: impl ToArgs<S>) -> Self {
+        built!(self, builder => builder.channels(channels))
+    }
+
+    pub(crate) fn patterns<S>(self, patterns: impl ToArgs<S>) -> Self {
+        built!(self, builder => builder.patterns(patterns))
+    }
+
+    pub(crate) fn ignore_subscribe_messages(self, ignore: bool) -> Self {
+        built!(self, builder => builder.ignore_subscribe_messages(ignore))
+    }
+
+    pub(crate) fn queue(self, messages: usize, bytes: usize) -> Self {
+        built!(self, builder => builder.queue(messages, bytes))
+    }
+
+    pub(crate) fn overflow(self, overflow: Overflow) -> Self {
+        built!(self, builder => builder.overflow(overflow))
+    }
+
+    pub(crate) fn payload<T: FromPayload>(self) -> PubSubBuilder<T> {
+        built!(self, builder => builder.payload())
+    }
+}
+
+impl<P: FromPayload> IntoFuture for PubSubBuilder<P> {
+    type Output = Result<PubSub<P>>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        match self {
+            Self::Asynchronous(builder) => {
+                Box::pin(async { builder.await.map(PubSub::Asynchronous) })
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) enum PubSub<P = Bytes> {
+    Asynchronous(tidings::PubSub<P>),
+}
+
+/// A method that waits, of either face.
+macro_rules! waits {
+    ($pubsub:expr, $inner:ident => $call:expr) => {
+        match $pubsub {
+            PubSub::Asynchronous($inner) => $call.await,
+        }
+    };
+}
+
+/// A method that does not, of either face.
+macro_rules! looks {
+    ($pubsub:expr, $inner:ident => $call:expr) => {
+        match $pubsub {
+            PubSub::Asynchronous($inner) => $call,
+        }
+    };
+}
+
+/// Methods that take names.
+macro_rules! taking_names {
+    ($($method:ident)+) => {
+        $(
+            pub(crate) async fn $method<S>(&mut self, names: impl ToArgs<S>) -> Result<()> {
+                waits!(self, pubsub => pubsub.$method(names))
+            }
+        )+
+    };
+}
+
+/// Methods that take a name and a handler.
+macro_rules! taking_handlers {
+    ($($method:ident)+) => {
+        $(
+            pub(crate) async fn $method<R: HandlerOutcome>(
+                &mut self,
+                name: impl ToArg,
+                handler: impl FnMut(Message<P>) -> R + Send + 'static,
+            ) -> Result<()> {
+                waits!(self, pubsub => pubsub.$method(name, handler))
+            }
+        )+
+    };
+}
+
+/// Methods without arguments that wait.
+macro_rules! taking_nothing {
+    ($($method:ident)+) => {
+        $(
+            pub(crate) async fn $method(&mut self) -> Result<()> {
+                waits!(self, pubsub => pubsub.$method())
+            }
+        )+
+    };
+}
+
+impl<P: FromPayload> PubSub<P> {
+    /// For what only the asynchronous face has.
+    pub(crate) fn asynchronous(&mut self) -> &mut tidings::PubSub<P> {
+        match self {
+            Self::Asynchronous(pubsub) => pubsub,
+        }
+    }
+
+    taking_names! { subscribe psubscribe ssubscribe unsubscribe punsubscribe sunsubscribe }
+    taking_handlers! { subscribe_with psubscribe_with ssubscribe_with }
+    taking_nothing! { unsubscribe_all punsubscribe_all sunsubscribe_all ping drain close }
+
+    pub(crate) fn on_gap(&mut self, handler: impl FnMut(&Gap) + Send + 'static) {
+        looks!(self, pubsub => pubsub.on_gap(handler));
+    }
+
+    pub(crate) async fn next(&mut self) -> Option<Result<Event<P>>> {
+        waits!(self, pubsub => pubsub.next())
+    }
+
+    /// The next item of the stream or of the iterator that it is.
+    pub(crate) async fn next_item(&mut self) -> Option<Result<Event<P>>> {
+        match self {
+            Self::Asynchronous(pubsub) => poll_fn(|cx| Pin::new(&mut *pubsub).poll_next(cx)).await,
+        }
+    }
+
+    pub(crate) async fn get_message(&mut self, timeout: Duration) -> Result<Option<Event<P>>> {
+        waits!(self, pubsub => pubsub.get_message(timeout))
+    }
+
+    pub(crate) async fn next_message(&mut self, timeout: Duration) -> Result<Option<Event<P>>> {
+        waits!(self, pubsub => pubsub.next_message(timeout))
+    }
+
+    pub(crate) fn channels(&self) -> Vec<Bytes> {
+        looks!(self, pubsub => pubsub.channels())
+    }
+
+    pub(crate) fn patterns(&self) -> Vec<Bytes> {
+        looks!(self, pubsub => pubsub.patterns())
+    }
+
+    pub(crate) fn shard_channels(&self) -> Vec<Bytes> {
+        looks!(self, pubsub => pubsub.shard_channels())
+    }
+
+    pub(crate) fn is_subscribed(&self) -> bool {
+        looks!(self, pubsub => pubsub.is_subscribed())
+    }
+
+    pub(crate) fn subscriptions(&self) -> Vec<SubscriptionStatus> {
+        looks!(self, pubsub => pubsub.subscriptions())
+    }
+
+    pub(crate) fn last_connect_error(&self) -> Option<Error> {
+        looks!(self, pubsub => pubsub.last_connect_error())
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        looks!(self, pubsub => pubsub.stats())
+    }
+
+    pub(crate) fn handle(&self) -> Handle {
+        match self {
+            Self::Asynchronous(pubsub) => Handle::Asynchronous(pubsub.handle()),
+        }
+    }
+}
+
+impl Reads for PubSub {
+    async fn next(&mut self) -> Option<Result<Event>> {
+        self.next().await
+    }
+
+    async fn get_message(&mut self, timeout: Duration) -> Result<Option<Event>> {
+        self.get_message(timeout).await
+    }
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum Handle {
+    Asynchronous(tidings::PubSubHandle),
+}
+
+/// The answer to a request that was made.
+type Requested = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
+
+/// Methods of the handle: the request is made by the call, and awaiting it waits for its answer.
+macro_rules! requests {
+    ($($method:ident)+) => {
+        $(
+            pub(crate) fn $method<S>(&self, names: impl ToArgs<S>) -> Requested {
+                match self {
+                    Self::Asynchronous(handle) => Box::pin(handle.$method(names)),
+                }
+            }
+        )+
+    };
+}
+
+impl Handle {
+    requests! { subscribe psubscribe ssubscribe unsubscribe punsubscribe sunsubscribe }
+
+    pub(crate) fn is_subscribed(&self) -> bool {
+        match self {
+            Self::Asynchronous(handle) => handle.is_subscribed(),
+        }
+    }
+}
