@@ -135,6 +135,20 @@ impl<P: FromPayload> PubSub<P> {
 
     taking_names! { subscribe psubscribe ssubscribe unsubscribe punsubscribe sunsubscribe }
     taking_handlers! { subscribe_with psubscribe_with ssubscribe_with }
+    /// A handler that waits for something: by awaiting it, or by blocking.
+    pub(crate) async fn subscribe_with_waiting<F>(
+        &mut self,
+        name: impl ToArg,
+        handler: impl FnMut(Message<P>) -> F + Send + 'static,
+    ) -> Result<()>
+    where
+        F: Future<Output: HandlerOutcome> + Send + 'static,
+    {
+        match self {
+            Self::Asynchronous(pubsub) => pubsub.subscribe_with_async(name, handler).await,
+        }
+    }
+
     taking_nothing! { unsubscribe_all punsubscribe_all sunsubscribe_all ping drain close }
 
     pub(crate) fn on_gap(&mut self, handler: impl FnMut(&Gap) + Send + 'static) {
@@ -210,16 +224,13 @@ pub(crate) enum Handle {
     Asynchronous(tidings::PubSubHandle),
 }
 
-/// The answer to a request that was made.
-type Requested = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
-
-/// Methods of the handle: the request is made by the call, and awaiting it waits for its answer.
-macro_rules! requests {
+/// Methods of the handle that wait for the server's answer.
+macro_rules! requesting {
     ($($method:ident)+) => {
         $(
-            pub(crate) fn $method<S>(&self, names: impl ToArgs<S>) -> Requested {
+            pub(crate) async fn $method<S>(&self, names: impl ToArgs<S>) -> Result<()> {
                 match self {
-                    Self::Asynchronous(handle) => Box::pin(handle.$method(names)),
+                    Self::Asynchronous(handle) => handle.$method(names).await,
                 }
             }
         )+
@@ -227,11 +238,40 @@ macro_rules! requests {
 }
 
 impl Handle {
-    requests! { subscribe psubscribe ssubscribe unsubscribe punsubscribe sunsubscribe }
+    requesting! { subscribe psubscribe ssubscribe unsubscribe punsubscribe sunsubscribe }
+
+    /// A handle that makes its requests by the call, and waits for nothing.
+    pub(crate) fn without_waiting(&self) -> Asking {
+        match self {
+            Self::Asynchronous(handle) => Asking::Asynchronous(handle.clone()),
+        }
+    }
 
     pub(crate) fn is_subscribed(&self) -> bool {
         match self {
             Self::Asynchronous(handle) => handle.is_subscribed(),
         }
     }
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum Asking {
+    Asynchronous(tidings::PubSubHandle),
+}
+
+/// Methods of the handle that make a request and do not wait for its answer.
+macro_rules! asking {
+    ($($method:ident)+) => {
+        $(
+            pub(crate) fn $method<S>(&self, names: impl ToArgs<S>) {
+                match self {
+                    Self::Asynchronous(handle) => drop(handle.$method(names)),
+                }
+            }
+        )+
+    };
+}
+
+impl Asking {
+    asking! { subscribe psubscribe ssubscribe unsubscribe punsubscribe sunsubscribe }
 }

@@ -13,7 +13,7 @@ use tidings::{Client, Commands, Error, ErrorKind, Event, PubSub, PubSubHandle, R
 use crate::faces::asynchronously;
 use crate::reading::{publish_later, subscribed};
 use crate::support::{SOON, assert_ended, error, eventually, next, read, short};
-use crate::text;
+use crate::{states, text};
 
 #[test]
 fn ps_13_it_can_be_dropped_outside_of_a_runtime_and_after_its_runtime() {
@@ -115,10 +115,47 @@ fn ps_15_it_and_all_that_it_does_can_be_sent_and_only_its_handle_can_be_cloned()
 }
 
 #[test]
+fn ps_15_a_request_is_made_by_the_call_and_its_answer_can_be_awaited_later() {
+    asynchronously(async |case| {
+        let mut pubsub = case.client().await.pubsub().channels("a").await.unwrap();
+        let handle = pubsub.asynchronous().handle();
+        let frozen = case.server.freeze();
+        // From a thread that has no runtime.
+        let elsewhere = handle.clone();
+        let subscribed = thread::spawn(move || elsewhere.subscribe("b"));
+        let subscribed = subscribed.join().unwrap();
+        let unsubscribed = handle.unsubscribe("a");
+        assert_eq!(states(&pubsub), ["Channel a Ending", "Channel b Pending"]);
+        drop(frozen);
+        unsubscribed.await.unwrap();
+        subscribed.await.unwrap();
+        assert_eq!(states(&pubsub), ["Channel b Confirmed"]);
+
+        // Nor is a connection needed.
+        case.server.kill();
+        eventually("the loss is noticed", || {
+            states(&pubsub) == ["Channel b Reconnecting"]
+        })
+        .await;
+        let subscribed = handle.subscribe("c");
+        assert_eq!(
+            states(&pubsub),
+            ["Channel b Reconnecting", "Channel c Reconnecting"]
+        );
+        case.server.restart();
+        subscribed.await.unwrap();
+        assert_eq!(
+            states(&pubsub),
+            ["Channel b Confirmed", "Channel c Confirmed"]
+        );
+    });
+}
+
+#[test]
 fn ps_15_a_confirmation_that_is_awaited_again_is_a_misuse() {
     asynchronously(async |case| {
-        let pubsub = case.client().await.pubsub().await.unwrap();
-        let mut confirming = pubsub.handle().subscribe("ch");
+        let mut pubsub = case.client().await.pubsub().await.unwrap();
+        let mut confirming = pubsub.asynchronous().handle().subscribe("ch");
         (&mut confirming).await.unwrap();
         assert!(error(confirming.await).is_misuse());
     });

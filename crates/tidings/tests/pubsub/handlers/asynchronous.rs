@@ -137,53 +137,6 @@ fn hn_03_an_asynchronous_handler_outlives_the_read_that_began_it() {
 }
 
 #[test]
-fn hn_07_a_handler_waits_for_its_subscriptions_and_publications_behind_a_full_queue() {
-    const MESSAGES: usize = 2_000;
-    asynchronously(async |case| {
-        let client = case.client().await;
-        let builder = client.pubsub().queue(1, 1);
-        let mut pubsub = builder.ignore_subscribe_messages(true).await.unwrap();
-        let (log, handle, publisher) = (Log::default(), pubsub.handle(), client.clone());
-        let noted = log.clone();
-        let handler = move |message: Message| {
-            let (log, handle, publisher) = (noted.clone(), handle.clone(), publisher.clone());
-            async move {
-                if message.text() == "0" {
-                    handle.subscribe("b").await?;
-                    log.note(publisher.publish("b", "one").await?.to_string());
-                    handle.unsubscribe("b").await?;
-                    log.note(publisher.publish("b", "none").await?.to_string());
-                    // Its own channel, too.
-                    log.note(publisher.publish("a", "own").await?.to_string());
-                    handle.unsubscribe("a").await?;
-                    log.note(publisher.publish("a", "none").await?.to_string());
-                }
-                Ok::<_, Error>(())
-            }
-        };
-        pubsub
-            .asynchronous()
-            .subscribe_with_async("a", handler)
-            .await
-            .unwrap();
-        for n in 0..MESSAGES {
-            case.server.admin(["PUBLISH", "a", &n.to_string()]);
-        }
-        let mut events = Vec::new();
-        let all = async {
-            while let Some(event) = pubsub.next().await {
-                events.push(short(&event.unwrap()));
-            }
-        };
-        tokio::time::timeout(SOON, all).await.expect("no deadlock");
-        assert_eq!(log.take(), ["1", "0", "1", "0"]);
-        assert_eq!(events, ["message b one"]);
-        // All that was sent before the end was handled.
-        assert_eq!(pubsub.stats().delivered, MESSAGES as u64 + 2);
-    });
-}
-
-#[test]
 fn hn_05_the_error_of_a_handler_that_is_awaited_comes_out_of_a_read() {
     asynchronously(async |case| {
         let client = case.client().await;

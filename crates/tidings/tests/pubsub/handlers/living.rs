@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use tidings::{Commands, Message};
+use tidings::{Commands, Error, Message};
 
 use super::{Log, let_handle, silent};
 use crate::faces::{Case, plain};
@@ -13,6 +13,7 @@ on_both_faces! {
     [plain]
     hn_06_handlers_survive_reconnects,
     hn_06_a_consumer_that_has_only_handlers_uses_flat_memory,
+    hn_07_a_handler_waits_for_its_subscriptions_and_publications_behind_a_full_queue,
     hn_07_a_handler_that_cannot_wait_subscribes_unsubscribes_and_publishes,
     hn_06_a_handler_ends_with_its_subscription_however_late_that_is_read,
 }
@@ -89,18 +90,18 @@ async fn hn_06_a_consumer_that_has_only_handlers_uses_flat_memory(case: Case) {
 async fn hn_07_a_handler_that_cannot_wait_subscribes_unsubscribes_and_publishes(case: Case) {
     let client = case.client().await;
     let mut pubsub = client.pubsub().await.unwrap();
-    let (log, handle, publisher) = (Log::default(), pubsub.handle(), client.clone());
-    let noted = log.clone();
+    let (log, handle) = (Log::default(), pubsub.handle().without_waiting());
+    let (noted, publisher) = (log.clone(), tidings::Client::clone(&client));
     let handler = move |message: Message| {
         noted.note(message.text());
         match &*message.text() {
-            "1" => drop(handle.subscribe(["b", "c"])),
-            "2" => drop(handle.unsubscribe("b")),
+            "1" => handle.subscribe(["b", "c"]),
+            "2" => handle.unsubscribe("b"),
             "3" => {
                 let publisher = publisher.clone();
                 tokio::spawn(async move { publisher.publish("c", "from a handler").await });
             }
-            _ => drop(handle.unsubscribe(["a", "c"])),
+            _ => handle.unsubscribe(["a", "c"]),
         }
     };
     pubsub.subscribe_with("a", handler).await.unwrap();
@@ -155,4 +156,46 @@ async fn hn_06_a_handler_ends_with_its_subscription_however_late_that_is_read(ca
         assert!(pubsub.next().await.is_none());
         assert_eq!(log.take(), ["new: message a three"]);
     }
+}
+
+async fn hn_07_a_handler_waits_for_its_subscriptions_and_publications_behind_a_full_queue(
+    case: Case,
+) {
+    const MESSAGES: usize = 2_000;
+    let client = case.client().await;
+    let builder = client.pubsub().queue(1, 1);
+    let mut pubsub = builder.ignore_subscribe_messages(true).await.unwrap();
+    let (log, handle, publisher) = (Log::default(), pubsub.handle(), client.clone());
+    let noted = log.clone();
+    let handler = move |message: Message| {
+        let (log, handle, publisher) = (noted.clone(), handle.clone(), publisher.clone());
+        async move {
+            if message.text() == "0" {
+                handle.subscribe("b").await?;
+                log.note(publisher.publish("b", "one").await?.to_string());
+                handle.unsubscribe("b").await?;
+                log.note(publisher.publish("b", "none").await?.to_string());
+                // Its own channel, too.
+                log.note(publisher.publish("a", "own").await?.to_string());
+                handle.unsubscribe("a").await?;
+                log.note(publisher.publish("a", "none").await?.to_string());
+            }
+            Ok::<_, Error>(())
+        }
+    };
+    pubsub.subscribe_with_waiting("a", handler).await.unwrap();
+    for n in 0..MESSAGES {
+        case.server.admin(["PUBLISH", "a", &n.to_string()]);
+    }
+    let mut events = Vec::new();
+    let all = async {
+        while let Some(event) = pubsub.next().await {
+            events.push(short(&event.unwrap()));
+        }
+    };
+    tokio::time::timeout(SOON, all).await.expect("no deadlock");
+    assert_eq!(log.take(), ["1", "0", "1", "0"]);
+    assert_eq!(events, ["message b one"]);
+    // All that was sent before the end was handled.
+    assert_eq!(pubsub.stats().delivered, MESSAGES as u64 + 2);
 }
