@@ -268,7 +268,7 @@ fn show(event: SubscriptionEvent) -> String {
             )
         }
         SubscriptionEvent::Gap { cause, names, .. } => {
-            let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+            let names: Vec<String> = names.iter().map(|(_, name)| name.to_string()).collect();
             format!("gap {cause:?} {}", names.join(" "))
         }
         SubscriptionEvent::Revoked { name } => format!("revoked {name}"),

@@ -5,7 +5,8 @@ use std::future::Future;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use tidings_proto::{Command, FromReply, ToArgs, cmd};
+use tidings_proto::pubsub::SubscriptionKind;
+use tidings_proto::{Blob, Command, FromReply, ToArgs, cmd};
 use tokio::runtime::Handle;
 
 use crate::commands::Commands;
@@ -18,7 +19,10 @@ use crate::monitor::MonitorBuilder;
 use crate::pipeline::Pipeline;
 use crate::pool::Pool;
 use crate::pubsub::PubSubBuilder;
+use crate::pubsub::queue::Queue;
 use crate::run::Run;
+use crate::subscription::SubscribeTo;
+use crate::subscription::hub::{Hub, Seat};
 use crate::transaction::Transact;
 use crate::watch::Watch;
 
@@ -56,6 +60,7 @@ struct Inner {
     config: Arc<Config>,
     mailbox: Arc<Mailbox>,
     pool: Arc<Pool>,
+    hub: Hub,
 }
 
 impl Client {
@@ -87,6 +92,7 @@ impl Client {
                 config,
                 mailbox,
                 pool,
+                hub: Hub::default(),
             }),
         })
     }
@@ -95,6 +101,30 @@ impl Client {
     /// awaited.
     pub fn pubsub(&self) -> PubSubBuilder {
         PubSubBuilder::new(self.clone())
+    }
+
+    /// Makes a [`Subscription`](crate::Subscription) to channels (`SUBSCRIBE`): a light subscriber over one connection
+    /// that all of this client's subscriptions share. Nothing is sent before it is awaited.
+    ///
+    /// ```no_run
+    /// # async fn example(client: tidings::Client) -> tidings::Result<()> {
+    /// let mut news = client.subscribe("news").await?;
+    /// let event = news.next().await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn subscribe<M, T: SubscribeTo<M>>(&self, channels: T) -> T::Request {
+        channels.into_request(self, SubscriptionKind::Channel)
+    }
+
+    /// The same for patterns (`PSUBSCRIBE`).
+    pub fn psubscribe<M, T: SubscribeTo<M>>(&self, patterns: T) -> T::Request {
+        patterns.into_request(self, SubscriptionKind::Pattern)
+    }
+
+    /// The same for shard channels on this server (`SSUBSCRIBE`).
+    pub fn ssubscribe<M, T: SubscribeTo<M>>(&self, channels: T) -> T::Request {
+        channels.into_request(self, SubscriptionKind::Shard)
     }
 
     /// Begins a [`Pipeline`]: commands that are sent in one go, as a transaction unless told otherwise.
@@ -193,6 +223,19 @@ impl Client {
 
     pub(crate) fn config(&self) -> &Arc<Config> {
         &self.inner.config
+    }
+
+    /// A place among the subscribers that share a connection.
+    pub(crate) async fn join(
+        &self,
+        queue: &Arc<Queue>,
+        kind: SubscriptionKind,
+        names: Vec<Blob>,
+    ) -> Result<Seat> {
+        let Inner {
+            config, pool, hub, ..
+        } = &*self.inner;
+        hub.join(config, pool, queue, kind, names).await
     }
 
     pub(crate) fn pool(&self) -> &Arc<Pool> {

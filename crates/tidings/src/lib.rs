@@ -34,6 +34,7 @@
 //! | commands | the methods of [`Commands`], their [`options`], and [`cmd`] for any other |
 //! | what goes in and what comes back | [`ToArgs`], [`FromReply`] |
 //! | subscribing, handlers, and the ways of reading | [`PubSub`], its [builder](PubSubBuilder), and a [handle](PubSubHandle) for other tasks |
+//! | many light subscribers over one connection | [`Subscription`] |
 //! | many commands in one go, as a transaction or not | [`Pipeline`] |
 //! | reading, and writing only if nobody else wrote meanwhile | [`Client::transaction`]; [`Watch`] for each step |
 //! | Lua on the server | [`Script`] |
@@ -57,6 +58,7 @@ mod pool;
 mod pubsub;
 mod run;
 mod script;
+mod subscription;
 mod transaction;
 mod watch;
 
@@ -77,6 +79,7 @@ pub use run::Run;
 #[cfg(feature = "tls")]
 pub use rustls;
 pub use script::Script;
+pub use subscription::{Names, SubscribeTo, Subscription, SubscriptionBuilder};
 pub use tidings_proto::monitor::{MonitorClient, MonitorEvent};
 pub use tidings_proto::pubsub::{SubscriptionKind, SubscriptionState, SubscriptionStatus};
 pub use tidings_proto::{

@@ -125,7 +125,7 @@ impl Consumer {
         }
     }
 
-    fn gap(&mut self, since: Instant, names: &[Blob]) {
+    fn gap(&mut self, since: Instant, names: &[(SubscriptionKind, Blob)]) {
         let due: Vec<(&Name, Instant)> = self
             .streams
             .iter_mut()
@@ -136,8 +136,10 @@ impl Consumer {
             due.iter().map(|(_, since)| *since).min(),
             "{due:?}"
         );
-        let mut due: Vec<&[u8]> = due.iter().map(|(name, _)| &*name.1).collect();
-        let mut told: Vec<&[u8]> = names.iter().map(|name| &**name).collect();
+        let mut due: Vec<(SubscriptionKind, &[u8])> =
+            due.iter().map(|(name, _)| (name.0, &*name.1)).collect();
+        let mut told: Vec<(SubscriptionKind, &[u8])> =
+            names.iter().map(|(kind, name)| (*kind, &**name)).collect();
         due.sort_unstable();
         told.sort_unstable();
         assert_eq!(told, due, "each name that missed messages, once");

@@ -23,6 +23,18 @@ pub enum MessageKind {
     SMessage,
 }
 
+impl MessageKind {
+    /// What the name stands for by which it was subscribed.
+    #[inline]
+    pub fn subscribed_as(self) -> SubscriptionKind {
+        match self {
+            Self::Message => SubscriptionKind::Channel,
+            Self::PMessage => SubscriptionKind::Pattern,
+            Self::SMessage => SubscriptionKind::Shard,
+        }
+    }
+}
+
 /// Where the parts of a message lie in the block of bytes that one read brought.
 ///
 /// Offsets are 32 bits wide: a block is never larger than [`Limits::frame`](crate::Limits) allows.
@@ -82,6 +94,12 @@ impl Record {
     #[inline]
     pub fn pattern(&self) -> Option<Range<usize>> {
         (self.kind == MessageKind::PMessage).then(|| self.pattern.range())
+    }
+
+    /// Where the name lies by which it was subscribed: the pattern if it came for one, else the channel.
+    #[inline]
+    pub fn subscribed(&self) -> Range<usize> {
+        self.pattern().unwrap_or_else(|| self.channel())
     }
 
     /// Where the payload lies.

@@ -6,6 +6,7 @@
 
 pub(crate) mod body;
 pub(crate) mod commands;
+pub(crate) mod fanout;
 mod line;
 pub(crate) mod mailbox;
 pub(crate) mod monitor;

@@ -137,14 +137,8 @@ impl<P> Message<P> {
 
     /// The kind of subscription that it came for, and that subscription's name.
     pub(crate) fn subscription(&self) -> (SubscriptionKind, &[u8]) {
-        match self.kind {
-            MessageKind::Message => (SubscriptionKind::Channel, self.channel()),
-            MessageKind::SMessage => (SubscriptionKind::Shard, self.channel()),
-            MessageKind::PMessage => (
-                SubscriptionKind::Pattern,
-                &self.names[..self.pattern_len as usize],
-            ),
-        }
+        let name = self.pattern().unwrap_or_else(|| self.channel());
+        (self.kind.subscribed_as(), name)
     }
 }
 

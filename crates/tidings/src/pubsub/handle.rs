@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 
 use super::{names, request};
 use crate::driver::subscriber::Shared;
+use crate::driver::subscriber::single::Single;
 use crate::error::{Error, Result};
 
 /// Subscribes and unsubscribes for a [`PubSub`](crate::PubSub) from elsewhere: another task, or a handler.
@@ -25,11 +26,11 @@ use crate::error::{Error, Result};
 /// (The methods of the `PubSub` itself do not wait for that.)
 #[derive(Clone)]
 pub struct PubSubHandle {
-    shared: Arc<Shared>,
+    shared: Arc<Shared<Single>>,
 }
 
 impl PubSubHandle {
-    pub(super) fn new(shared: Arc<Shared>) -> Self {
+    pub(super) fn new(shared: Arc<Shared<Single>>) -> Self {
         Self { shared }
     }
 
@@ -116,7 +117,7 @@ impl fmt::Debug for PubSubHandle {
 pub struct Confirming(Result<oneshot::Receiver<Result<()>>, Option<Error>>);
 
 impl Confirming {
-    pub(super) fn new(answer: Result<oneshot::Receiver<Result<()>>>) -> Self {
+    pub(crate) fn new(answer: Result<oneshot::Receiver<Result<()>>>) -> Self {
         Self(answer.map_err(Some))
     }
 }

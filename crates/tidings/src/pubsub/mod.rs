@@ -4,10 +4,10 @@ mod builder;
 pub(crate) mod event;
 mod handle;
 mod handler;
-mod payload;
+pub(crate) mod payload;
 pub(crate) mod queue;
-mod reader;
-mod stats;
+pub(crate) mod reader;
+pub(crate) mod stats;
 
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -31,11 +31,12 @@ pub use payload::{FromPayload, PayloadError};
 pub use queue::Overflow;
 pub use stats::Stats;
 
+use crate::driver::subscriber::single::Single;
 use crate::driver::subscriber::{Shared, SubscriberLink};
 use crate::driver::supervise::{self, Link};
 use crate::error::{Error, Result};
 use handler::{Handler, Handlers};
-use queue::Bounds;
+use queue::{Bounds, Queue};
 use reader::{Reader, Taken};
 
 /// Handled and ignored messages in one poll before other tasks get their turn.
@@ -87,7 +88,7 @@ const TURN: usize = 4096;
 /// }
 /// ```
 pub struct PubSub<P = Bytes> {
-    shared: Arc<Shared>,
+    shared: Arc<Shared<Single>>,
     reader: Reader<P>,
     handlers: Handlers<P>,
     on_gap: Option<OnGap>,
@@ -118,10 +119,11 @@ impl<P: FromPayload> PubSub<P> {
         let config = Arc::clone(builder.client.config());
         let permit = builder.client.pool().permit().await?;
         let connected = supervise::connect(&config).await?;
-        let shared = Shared::new(Bounds {
+        let queue = Arc::new(Queue::new(Bounds {
             unseen: builder.ignore_confirmations,
             ..builder.bounds
-        });
+        }));
+        let shared = Shared::new(Single::new(Arc::clone(&queue)));
         let mut answers = Vec::new();
         for (kind, names) in [
             (SubscriptionKind::Channel, builder.channels),
@@ -131,13 +133,12 @@ impl<P: FromPayload> PubSub<P> {
                 answers.push(shared.request(Verb::Subscribe, kind, names, true)?);
             }
         }
-        let reader = Reader::new(Arc::clone(&shared.queue));
         let mut link = SubscriberLink::new(Arc::clone(&config), Arc::clone(&shared));
         link.connected(connected);
         tokio::spawn(supervise::supervise(config, link));
         let pubsub = Self {
             shared,
-            reader,
+            reader: Reader::new(queue),
             handlers: Handlers::default(),
             on_gap: None,
             ignore_confirmations: builder.ignore_confirmations,
@@ -766,7 +767,7 @@ fn one_name(name: &impl ToArg) -> Blob {
 
 /// Asks for names at once; the answer is to be awaited.
 fn request(
-    shared: &Shared,
+    shared: &Shared<Single>,
     verb: Verb,
     kind: SubscriptionKind,
     names: Vec<Blob>,

@@ -27,6 +27,12 @@ const KEPT_ITEMS: usize = 1024;
 /// Names that the gap of an overflow lists; with more it says that any name may be concerned.
 const GAP_NAMES: usize = 64;
 
+/// Messages that are so many bytes of a block may keep all of it: a block is a few times that.
+const SHARED_RUN: usize = 64 * 1024;
+
+/// A block up to this size was made for what is in it.
+const SMALL_BLOCK: usize = 4 * 1024;
+
 /// What a full queue does.
 #[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -65,27 +71,46 @@ impl Default for Bounds {
 }
 
 /// The messages that one read brought.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct Batch {
     block: Bytes,
     records: Vec<Record>,
     next: usize,
     /// What the records cost together, as they were counted into the queue and not yet out of it.
     cost: usize,
+    /// When it came.
+    at: Option<Instant>,
     /// When the batch before it came: the last time at which none of these messages was missing.
     since: Option<Instant>,
 }
 
 impl Batch {
-    pub(crate) fn new(block: Bytes, records: Vec<Record>) -> Self {
+    pub(crate) fn new(block: Bytes, records: Vec<Record>, at: Instant) -> Self {
+        Self::made(block, records, Some(at))
+    }
+
+    fn made(block: Bytes, records: Vec<Record>, at: Option<Instant>) -> Self {
         let cost = records.iter().map(Record::cost).sum();
         Self {
             block,
             records,
             next: 0,
             cost,
+            at,
             since: None,
         }
+    }
+
+    /// Messages for somebody whom the others in the block do not concern: unless they are a large part of it, they
+    /// get one of their own, which is shared by all who receive them.
+    pub(crate) fn of_run(block: &Bytes, run: &[Record], at: Instant) -> Self {
+        let cost: usize = run.iter().map(Record::cost).sum();
+        let small = block.len() <= SMALL_BLOCK;
+        if cost >= SHARED_RUN || (small && cost * 2 >= block.len()) {
+            return Self::new(block.clone(), run.to_vec(), at);
+        }
+        let (bytes, records) = copied(block, run, cost);
+        Self::new(bytes, records, at)
     }
 
     #[inline]
@@ -140,15 +165,21 @@ impl Batch {
         let kept = &self.rest()[..keep];
         if kept.iter().map(Record::cost).sum::<usize>() * 2 >= self.block.len() {
             let records = kept.to_vec();
-            return Self::new(self.block, records);
+            return Self::made(self.block, records, self.at);
         }
-        let mut bytes = Vec::new();
-        let records = kept
-            .iter()
-            .map(|record| record.copy_to(&self.block, &mut bytes))
-            .collect();
-        Self::new(bytes.into(), records)
+        let (bytes, records) = copied(&self.block, kept, 0);
+        Self::made(bytes, records, self.at)
     }
+}
+
+/// Messages in a block of their own.
+fn copied(block: &[u8], records: &[Record], room: usize) -> (Bytes, Vec<Record>) {
+    let mut bytes = Vec::with_capacity(room);
+    let records = records
+        .iter()
+        .map(|record| record.copy_to(block, &mut bytes))
+        .collect();
+    (bytes.into(), records)
 }
 
 /// One thing in a queue.
@@ -189,6 +220,15 @@ struct Inner {
     reader: Option<Waker>,
     /// Whoever fills the queue, waiting for room in it.
     writer: Option<Waker>,
+}
+
+/// What came of [`Queue::push`].
+#[must_use]
+pub(crate) struct Pushed {
+    /// If not, the queue was full and closes the subscriber; nothing comes behind that.
+    pub(crate) open: bool,
+    /// Is to be woken.
+    pub(crate) reader: Option<Waker>,
 }
 
 /// What [`Queue::pop`] found.
@@ -285,8 +325,8 @@ impl Queue {
         room
     }
 
-    /// Adds what one read brought. `false`: the queue was full and closes the subscriber; nothing comes behind that.
-    pub(crate) fn push(&self, items: impl IntoIterator<Item = Item>) -> bool {
+    /// Adds what one read brought.
+    pub(crate) fn push(&self, items: impl IntoIterator<Item = Item>) -> Pushed {
         let mut inner = self.lock();
         for item in items {
             if inner.ended {
@@ -308,35 +348,27 @@ impl Queue {
                 item => inner.items.push_back(item),
             }
         }
-        let open = !inner.ended;
-        let reader = inner.reader.take();
-        drop(inner);
-        if let Some(waker) = reader {
-            waker.wake();
+        Pushed {
+            open: !inner.ended,
+            reader: inner.reader.take(),
         }
-        open
     }
 
-    /// Nothing comes any more, after `last` if there is such a thing.
-    pub(crate) fn end(&self, last: Option<Error>) {
+    /// Nothing comes any more, after `last` if there is such a thing. The reader is to be woken.
+    #[must_use]
+    pub(crate) fn end(&self, last: Option<Error>) -> Option<Waker> {
         let mut inner = self.lock();
         if !inner.ended {
             inner.items.extend(last.map(Item::Error));
             inner.ended = true;
         }
-        let reader = inner.reader.take();
-        drop(inner);
-        if let Some(waker) = reader {
-            waker.wake();
-        }
+        inner.reader.take()
     }
 
-    /// Wakes the reader to look again at what is not in the queue.
-    pub(crate) fn wake(&self) {
-        let reader = self.lock().reader.take();
-        if let Some(waker) = reader {
-            waker.wake();
-        }
+    /// The reader, to be woken to look again at what is not in the queue.
+    #[must_use]
+    pub(crate) fn take_reader(&self) -> Option<Waker> {
+        self.lock().reader.take()
     }
 
     /// Twice as many items as messages are allowed: a consumer that has stopped, and a connection that comes and
@@ -352,7 +384,8 @@ impl Queue {
 
     fn push_batch(&self, inner: &mut Inner, mut batch: Batch) {
         inner.counters.received += batch.len() as u64;
-        let before = inner.counters.last_message.replace(Instant::now());
+        let before = inner.counters.last_message;
+        inner.counters.last_message = batch.at.or(before);
         batch.since = before.or(Some(self.made));
         let Bounds {
             messages,
@@ -530,7 +563,7 @@ mod tests {
             };
             records.push(record.offset_by(at));
         }
-        Item::Batch(Batch::new(block.into(), records))
+        Item::Batch(Batch::new(block.into(), records, Instant::now()))
     }
 
     fn queue(messages: usize, overflow: Overflow) -> Queue {
@@ -568,11 +601,11 @@ mod tests {
     #[test]
     fn drop_oldest_keeps_the_newest_and_the_gap_stands_before_them() {
         let queue = queue(3, Overflow::DropOldest);
-        assert!(queue.push([batch(0..2)]));
-        assert!(queue.push([batch(2..4)]));
-        assert!(queue.push([batch(4..6)]));
+        assert!(queue.push([batch(0..2)]).open);
+        assert!(queue.push([batch(2..4)]).open);
+        assert!(queue.push([batch(4..6)]).open);
         assert_eq!(drain(&queue), "-3 3 4 5");
-        assert!(queue.push([batch(6..8)]));
+        assert!(queue.push([batch(6..8)]).open);
         assert_eq!(drain(&queue), "6 7");
         assert_eq!(queue.counters().0.dropped, 3);
     }
@@ -580,18 +613,18 @@ mod tests {
     #[test]
     fn drop_newest_keeps_the_oldest_and_the_gap_stands_behind_them() {
         let queue = queue(3, Overflow::DropNewest);
-        queue.push([batch(0..2)]);
-        queue.push([batch(2..6)]);
-        queue.push([batch(6..8)]);
+        assert!(queue.push([batch(0..2)]).open);
+        assert!(queue.push([batch(2..6)]).open);
+        assert!(queue.push([batch(6..8)]).open);
         assert_eq!(drain(&queue), "0 1 2 -5");
-        queue.push([batch(8..9)]);
+        assert!(queue.push([batch(8..9)]).open);
         assert_eq!(drain(&queue), "8");
     }
 
     #[test]
     fn close_delivers_what_fitted_then_the_gap_then_the_error_then_the_end() {
         let queue = queue(3, Overflow::Close);
-        assert!(!queue.push([batch(0..5)]));
+        assert!(!queue.push([batch(0..5)]).open);
         assert_eq!(drain(&queue), "0 1 2 -2 !");
         assert!(matches!(queue.pop(None), Popped::Ended));
     }
@@ -603,8 +636,8 @@ mod tests {
             Item::Confirmation(Confirmation::new(verb, kind, Blob::from("ch"), 0))
         };
         let queue = queue(3, Overflow::Close);
-        assert!(!queue.push([batch(0..5), confirmation(), batch(5..8)]));
-        assert!(!queue.push([batch(8..9), confirmation()]));
+        assert!(!queue.push([batch(0..5), confirmation(), batch(5..8)]).open);
+        assert!(!queue.push([batch(8..9), confirmation()]).open);
         assert_eq!(drain(&queue), "0 1 2 -2 !");
         assert_eq!(queue.counters().0.dropped, 2);
     }
@@ -614,9 +647,9 @@ mod tests {
         for overflow in [Overflow::DropOldest, Overflow::DropNewest] {
             let queue = queue(1, overflow);
             let begin = SystemTime::now();
-            queue.push([batch(0..1)]);
+            assert!(queue.push([batch(0..1)]).open);
             let first_has_come = SystemTime::now();
-            queue.push([batch(1..2)]);
+            assert!(queue.push([batch(1..2)]).open);
             let gap = std::iter::from_fn(|| match queue.pop(None) {
                 Popped::Item(item) => Some(item),
                 Popped::Empty | Popped::Ended => None,
@@ -637,7 +670,7 @@ mod tests {
         let queue = queue(3, Overflow::Backpressure);
         let mut cx = Context::from_waker(Waker::noop());
         assert!(queue.poll_room(&mut cx));
-        queue.push([batch(0..5)]);
+        assert!(queue.push([batch(0..5)]).open);
         assert!(!queue.poll_room(&mut cx));
         assert_eq!(drain(&queue), "0 1 2 3 4");
         assert!(queue.poll_room(&mut cx));
@@ -652,7 +685,7 @@ mod tests {
                 overflow,
                 unseen: false,
             });
-            queue.push([batch(0..1)]);
+            assert!(queue.push([batch(0..1)]).open);
             assert_eq!(drain(&queue), "0");
         }
     }
@@ -660,7 +693,7 @@ mod tests {
     #[test]
     fn what_drop_newest_keeps_does_not_keep_alive_what_it_drops() {
         let queue = queue(1, Overflow::DropNewest);
-        queue.push([batch(0..1000)]);
+        assert!(queue.push([batch(0..1000)]).open);
         let Popped::Item(Item::Batch(batch)) = queue.pop(None) else {
             panic!()
         };

@@ -107,8 +107,8 @@ pub enum SubscriptionEvent {
         cause: GapCause,
         /// Since when: the last time at which nothing was missing.
         since: Instant,
-        /// The names concerned, as they are subscribed again.
-        names: Vec<Blob>,
+        /// The names concerned, as they are subscribed again, and what they stand for.
+        names: Vec<(SubscriptionKind, Blob)>,
     },
     /// The server ended the subscription to a shard channel by itself; it is being asked for again.
     Revoked {

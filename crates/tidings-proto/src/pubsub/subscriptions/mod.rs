@@ -108,6 +108,11 @@ impl Subscriptions {
             .is_some_and(|entry| entry.wanted)
     }
 
+    /// The server's words, if it refuses a name that is wanted all the same.
+    pub fn refusal(&self, kind: SubscriptionKind, name: &[u8]) -> Option<&ServerError> {
+        self.table(kind).entries.get(name)?.refused()
+    }
+
     /// Whether a request is still unanswered.
     pub fn is_open(&self, op: OpId) -> bool {
         self.ops.contains_key(&op)
@@ -328,7 +333,6 @@ impl Subscriptions {
             missed.is_some()
         });
         if let Some((since, cause)) = gap {
-            let names = names.into_iter().map(|(_, name)| name).collect();
             self.events.push_back(SubscriptionEvent::Gap {
                 cause,
                 since,

@@ -1,0 +1,196 @@
+//! One subscriber: all that its connection brings goes into its queue.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::task::Context;
+use std::time::Instant;
+
+use bytes::Bytes;
+use tidings_proto::pubsub::{OpId, SubscriptionEvent, SubscriptionKind, Verb};
+use tidings_proto::{Blob, Subscriptions};
+use tokio::sync::oneshot;
+
+use super::{Answer, Later, Outlet, Shared, Staged, State, outcome, refused_again};
+use crate::error::{Error, Result};
+use crate::pubsub::event::{Confirmation, Gap};
+use crate::pubsub::queue::{Batch, Item, Queue};
+
+/// The queue of one subscriber, and the requests that it waits for.
+#[derive(Debug)]
+pub(crate) struct Single {
+    queue: Arc<Queue>,
+    requests: HashMap<OpId, Request>,
+    /// Requests whose answers are read for beyond the bound of the queue.
+    urgent: usize,
+    /// An asynchronous handler is at work: what it waits for is urgent, whoever made the request.
+    handling: bool,
+}
+
+#[derive(Debug)]
+struct Request {
+    answer: Answer,
+    urgent: bool,
+}
+
+impl Single {
+    pub(crate) fn new(queue: Arc<Queue>) -> Self {
+        Self {
+            queue,
+            requests: HashMap::new(),
+            urgent: 0,
+            handling: false,
+        }
+    }
+
+    fn await_answer(&mut self, op: OpId, urgent: bool) -> oneshot::Receiver<Result<()>> {
+        let (answer, answered) = oneshot::channel();
+        self.urgent += usize::from(urgent);
+        self.requests.insert(op, Request { answer, urgent });
+        answered
+    }
+
+    /// What a subscription event means to the subscriber.
+    fn item_of(&mut self, event: SubscriptionEvent, later: &mut Later) -> Option<Item> {
+        match event {
+            SubscriptionEvent::Confirmed {
+                verb,
+                kind,
+                name,
+                count,
+            } => Some(Item::Confirmation(Confirmation::new(
+                verb, kind, name, count,
+            ))),
+            SubscriptionEvent::Refused { kind, name, error } => {
+                let verb = Verb::Subscribe.name(kind);
+                Some(Item::Error(refused_again(verb, &name, error)))
+            }
+            SubscriptionEvent::Gap {
+                cause,
+                since,
+                names,
+            } => {
+                let names = names.into_iter().map(|(_, name)| name).collect();
+                Some(Item::Gap(Gap::until_now(cause, since, None, names)))
+            }
+            SubscriptionEvent::Done { op, refused } => {
+                if let Some(Request { answer, urgent }) = self.requests.remove(&op) {
+                    self.urgent -= usize::from(urgent);
+                    later.answer(answer, outcome(refused));
+                }
+                None
+            }
+            SubscriptionEvent::Revoked { .. } => None,
+            // A newer core may tell more than this subscriber knows how to show.
+            #[allow(unreachable_patterns, reason = "the enum may grow")]
+            _ => None,
+        }
+    }
+}
+
+impl Outlet for Single {
+    fn poll_room(&mut self, cx: &mut Context<'_>) -> bool {
+        // Somebody who waits for a confirmation cannot read at the same time, so room is no condition then.
+        self.queue.poll_room(cx) || self.urgent > 0 || (self.handling && !self.requests.is_empty())
+    }
+
+    fn take(
+        &mut self,
+        staged: Vec<Staged>,
+        block: &Bytes,
+        subscriptions: &mut Subscriptions,
+        later: &mut Later,
+    ) -> bool {
+        let now = Instant::now();
+        let items = staged.into_iter().filter_map(|staged| match staged {
+            Staged::Messages(records) => Some(Item::Batch(Batch::new(block.clone(), records, now))),
+            Staged::Event(event) => self.item_of(event, later),
+            Staged::Fenced(_) => None,
+        });
+        let items: Vec<Item> = items.collect();
+        let mut open = true;
+        if !items.is_empty() {
+            let pushed = self.queue.push(items);
+            later.wake(pushed.reader);
+            open = pushed.open;
+        }
+        if subscriptions.is_idle() {
+            later.wake(self.queue.take_reader());
+        }
+        open
+    }
+
+    fn connected(&mut self, connected: bool, _: &mut Subscriptions, later: &mut Later) {
+        if !connected {
+            // The names that it waited for may have ended with the connection.
+            later.wake(self.queue.take_reader());
+        }
+    }
+
+    fn ended(&mut self, error: Option<&Error>, later: &mut Later) {
+        let why = why(error);
+        for (_, request) in self.requests.drain() {
+            later.answer(request.answer, Err(why.clone()));
+        }
+        self.urgent = 0;
+        later.wake(self.queue.end(error.cloned()));
+    }
+}
+
+/// What whoever waits is told when the subscriber ends.
+pub(crate) fn why(error: Option<&Error>) -> Error {
+    error.map_or_else(|| Error::closed("the subscriber was closed"), Error::clone)
+}
+
+impl State<Single> {
+    fn request(&mut self, op: OpId, urgent: bool) -> oneshot::Receiver<Result<()>> {
+        self.outlet.await_answer(op, urgent)
+    }
+}
+
+impl Shared<Single> {
+    /// Asks for `names`, at once; the answer comes when the server has confirmed or refused each of them.
+    ///
+    /// `urgent`: whoever waits for the answer cannot read meanwhile, so the socket is read for it although the queue
+    /// is full.
+    pub(crate) fn request(
+        &self,
+        verb: Verb,
+        kind: SubscriptionKind,
+        names: Vec<Blob>,
+        urgent: bool,
+    ) -> Result<oneshot::Receiver<Result<()>>> {
+        self.change(|state| {
+            state.check_open()?;
+            let op = match verb {
+                Verb::Subscribe => state.subscriptions.subscribe(kind, names),
+                Verb::Unsubscribe => state.subscriptions.unsubscribe(kind, names),
+            };
+            Ok(state.request(op, urgent))
+        })
+    }
+
+    /// Ends all subscriptions of one kind; `None` if there are none.
+    pub(crate) fn request_end(
+        &self,
+        kind: SubscriptionKind,
+    ) -> Result<Option<oneshot::Receiver<Result<()>>>> {
+        self.change(|state| {
+            state.check_open()?;
+            let op = state.subscriptions.unsubscribe_all(kind);
+            Ok(op.map(|op| state.request(op, true)))
+        })
+    }
+
+    /// Notes whether an asynchronous handler is at work.
+    pub(crate) fn set_handling(&self, handling: bool) {
+        self.change(|state| state.outlet.handling = handling);
+    }
+
+    /// Whether nothing is subscribed or under way, and nothing is queued.
+    ///
+    /// What the task puts into the queue it puts there under the same lock, so no last event is overlooked.
+    pub(crate) fn is_done(&self) -> bool {
+        let state = self.lock();
+        state.subscriptions.is_idle() && state.outlet.queue.is_empty()
+    }
+}

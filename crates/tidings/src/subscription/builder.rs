@@ -1,0 +1,124 @@
+//! How a [`Subscription`] is made.
+
+use std::future::{Future, IntoFuture};
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tidings_proto::Blob;
+use tidings_proto::pubsub::{SubscriptionKind, Verb};
+
+use super::{Subscription, each_once};
+use crate::client::Client;
+use crate::error::{Error, Result};
+use crate::pubsub::payload::FromPayload;
+use crate::pubsub::queue::{Bounds, Overflow, Queue};
+
+/// Makes a [`Subscription`]; nothing is sent before it is awaited. Awaited, it is confirmed by the server.
+///
+/// ```no_run
+/// # async fn example(client: tidings::Client) -> tidings::Result<()> {
+/// use tidings::Overflow;
+///
+/// let prices = client
+///     .psubscribe("price:*")
+///     .queue(1_000, 1 << 20)
+///     .overflow(Overflow::DropNewest)
+///     .payload::<f64>()
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+///
+/// A name that the server refuses is named by the error; none of the names is subscribed then. No name at all is a
+/// [misuse](crate::ErrorKind::Misuse), before anything is sent. For the first subscription of a client a connection is
+/// made, which may fail; if one is there and lost, this waits for the next one.
+///
+/// # Cancel safety
+///
+/// Dropped on the way, it leaves nothing behind.
+#[must_use = "nothing happens before the builder is awaited"]
+#[derive(Debug)]
+pub struct SubscriptionBuilder<P = Bytes> {
+    client: Client,
+    kind: SubscriptionKind,
+    names: Vec<Blob>,
+    bounds: Bounds,
+    payload: PhantomData<fn() -> P>,
+}
+
+impl SubscriptionBuilder {
+    pub(super) fn new(client: Client, kind: SubscriptionKind, names: Vec<Blob>) -> Self {
+        Self {
+            client,
+            kind,
+            names,
+            bounds: Bounds {
+                overflow: Overflow::DropOldest,
+                ..Bounds::default()
+            },
+            payload: PhantomData,
+        }
+    }
+}
+
+impl<P> SubscriptionBuilder<P> {
+    /// The bounds of the queue: so many messages (at least 1) and so many bytes of names and payloads, 65 536
+    /// and 32 MiB unless told otherwise.
+    pub fn queue(mut self, messages: usize, bytes: usize) -> Self {
+        self.bounds.messages = messages.max(1);
+        self.bounds.bytes = bytes.max(1);
+        self
+    }
+
+    /// What a full queue does: [`Overflow::DropOldest`] unless told otherwise. [`Overflow::Backpressure`] is a
+    /// [misuse](crate::ErrorKind::Misuse) here: it would hold up all that share the connection.
+    pub fn overflow(mut self, overflow: Overflow) -> Self {
+        self.bounds.overflow = overflow;
+        self
+    }
+
+    /// Decodes each payload into a `T`.
+    ///
+    /// A payload that is not a `T` is one `Err` item of kind [`Decode`](crate::ErrorKind::Decode) with the raw
+    /// payload; the next message follows.
+    pub fn payload<T: FromPayload>(self) -> SubscriptionBuilder<T> {
+        SubscriptionBuilder {
+            client: self.client,
+            kind: self.kind,
+            names: self.names,
+            bounds: self.bounds,
+            payload: PhantomData,
+        }
+    }
+
+    async fn subscribe(self) -> Result<Subscription<P>> {
+        if self.names.is_empty() {
+            let command = Verb::Subscribe.name(self.kind);
+            let text = format!("{command} needs at least one name");
+            return Err(Error::misuse(text));
+        }
+        if self.bounds.overflow == Overflow::Backpressure {
+            return Err(Error::misuse(
+                "a subscription shares its connection, and cannot stop reading it: choose another overflow, or \
+                 make a PubSub, which has a connection of its own",
+            ));
+        }
+        let queue = Arc::new(Queue::new(self.bounds));
+        let names = each_once(self.names);
+        let seat = self.client.join(&queue, self.kind, names).await?;
+        Ok(Subscription::new(seat, queue))
+    }
+}
+
+impl<P: FromPayload> IntoFuture for SubscriptionBuilder<P> {
+    type Output = Result<Subscription<P>>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.subscribe())
+    }
+}

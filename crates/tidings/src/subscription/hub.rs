@@ -1,0 +1,126 @@
+//! The connection that a client's subscriptions share: made for the first one, kept for a while after the last.
+
+use std::sync::Arc;
+
+use tidings_proto::Blob;
+use tidings_proto::pubsub::SubscriptionKind;
+use tokio::sync::{Mutex, OwnedSemaphorePermit};
+
+use crate::config::Config;
+use crate::driver::fanout::{Fanout, Leaving, SubscriberId};
+use crate::driver::subscriber::{Shared, SubscriberLink};
+use crate::driver::supervise::{self, Link};
+use crate::error::{Error, Result};
+use crate::pool::Pool;
+use crate::pubsub::Confirming;
+use crate::pubsub::queue::Queue;
+
+/// How often a connection is looked for that does not close at that very moment.
+const ATTEMPTS: usize = 3;
+
+/// Where a client finds the connection.
+#[derive(Debug, Default)]
+pub(crate) struct Hub(Mutex<Option<Arc<Hubbed>>>);
+
+/// The connection, for as long as somebody refers to it.
+#[derive(Debug)]
+pub(crate) struct Hubbed {
+    pub(crate) shared: Arc<Shared<Fanout>>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Drop for Hubbed {
+    fn drop(&mut self) {
+        self.shared.close();
+    }
+}
+
+impl Hub {
+    /// The connection that is there, or a new one.
+    async fn connection(&self, config: &Arc<Config>, pool: &Pool) -> Result<Arc<Hubbed>> {
+        // Those who come while it is being made wait for it here.
+        let mut known = self.0.lock().await;
+        if let Some(hubbed) = &*known
+            && hubbed.shared.lock().is_open()
+        {
+            return Ok(Arc::clone(hubbed));
+        }
+        let permit = pool.permit().await?;
+        let connected = supervise::connect(config).await?;
+        let shared = Shared::new(Fanout::new());
+        let mut link = SubscriberLink::new(Arc::clone(config), Arc::clone(&shared));
+        link.connected(connected);
+        tokio::spawn(supervise::supervise(Arc::clone(config), link));
+        let hubbed = Arc::new(Hubbed {
+            shared,
+            _permit: permit,
+        });
+        *known = Some(Arc::clone(&hubbed));
+        Ok(hubbed)
+    }
+
+    /// Lets what comes for `names` go to `queue`.
+    pub(crate) async fn join(
+        &self,
+        config: &Arc<Config>,
+        pool: &Pool,
+        queue: &Arc<Queue>,
+        kind: SubscriptionKind,
+        names: Vec<Blob>,
+    ) -> Result<Seat> {
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let hubbed = self.connection(config, pool).await?;
+            let id = hubbed.shared.new_subscriber();
+            let answer = hubbed.shared.join(id, queue, kind, &names);
+            if answer.is_err() && attempts < ATTEMPTS {
+                continue;
+            }
+            let seat = Seat {
+                hubbed,
+                id,
+                kind,
+                names,
+            };
+            // Dropped here, it leaves nothing behind.
+            Confirming::new(answer).await?;
+            return Ok(seat);
+        }
+    }
+}
+
+/// A subscriber's place among the others. Dropped, it is left at once.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    pub(crate) hubbed: Arc<Hubbed>,
+    id: SubscriberId,
+    pub(crate) kind: SubscriptionKind,
+    pub(crate) names: Vec<Blob>,
+}
+
+impl Seat {
+    fn all(&self) -> Vec<(SubscriptionKind, Blob)> {
+        let names = self.names.iter();
+        names.map(|name| (self.kind, name.clone())).collect()
+    }
+
+    /// Leaves, once all that the server has sent before has come. Nothing comes to `queue` then, if that is given.
+    pub(crate) async fn leave_behind(&self, last: Option<Arc<Queue>>) -> Result<()> {
+        let leaving = Leaving {
+            id: self.id,
+            names: self.all(),
+            last,
+        };
+        let answer = self.hubbed.shared.leave_behind(leaving);
+        answer
+            .await
+            .unwrap_or_else(|_| Err(Error::closed("the runtime of this subscriber ended")))
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.hubbed.shared.leave(self.id, &self.all());
+    }
+}

@@ -1,0 +1,34 @@
+//! What can be given to `subscribe`.
+
+use tidings_proto::ToArgs;
+use tidings_proto::pubsub::SubscriptionKind;
+
+use super::SubscriptionBuilder;
+use crate::client::Client;
+use crate::pubsub::names;
+
+/// The marker of names, as they are taken everywhere: one or many, text, bytes or numbers. See [`SubscribeTo`].
+#[derive(Clone, Copy, Debug)]
+pub struct Names<Shape>(Shape);
+
+/// What [`Client::subscribe`](crate::Client::subscribe) and its like take.
+///
+/// - names: the request is a [`SubscriptionBuilder`], and gives a [`Subscription`](crate::Subscription).
+///
+/// `Marker` is always inferred.
+pub trait SubscribeTo<Marker> {
+    /// What is awaited.
+    type Request;
+
+    /// Makes it.
+    #[doc(hidden)]
+    fn into_request(self, client: &Client, kind: SubscriptionKind) -> Self::Request;
+}
+
+impl<Shape, T: ToArgs<Shape>> SubscribeTo<Names<Shape>> for T {
+    type Request = SubscriptionBuilder;
+
+    fn into_request(self, client: &Client, kind: SubscriptionKind) -> SubscriptionBuilder {
+        SubscriptionBuilder::new(client.clone(), kind, names(self))
+    }
+}
