@@ -46,6 +46,8 @@
 //!
 //! - `tls`: `rediss://` and `valkeys://` with rustls and the system's certificates.
 
+#[cfg(feature = "blocking")]
+pub mod blocking;
 mod client;
 mod commands;
 mod config;

@@ -99,6 +99,8 @@ pub(crate) struct State<O> {
     pub(crate) outlet: O,
     pub(crate) later: Later,
     pings: VecDeque<Answer>,
+    /// Waits until the socket has nothing more to read.
+    look: Option<Look>,
     /// PINGs on the wire that somebody waits for.
     pinged: usize,
     /// Nobody wants the connection any more.
@@ -109,6 +111,14 @@ pub(crate) struct State<O> {
     trouble: Option<Error>,
     task: Option<Waker>,
     closed: Vec<oneshot::Sender<()>>,
+}
+
+/// A reader that wants what is there now, and does not wait for more.
+#[derive(Debug)]
+struct Look {
+    done: oneshot::Sender<()>,
+    /// The task has seen it, and waits for the runtime to look at the sockets.
+    seen: bool,
 }
 
 /// Counters of the connection.
@@ -152,6 +162,7 @@ impl<O: Outlet> Shared<O> {
             outlet,
             later: Later::default(),
             pings: VecDeque::new(),
+            look: None,
             pinged: 0,
             closing: false,
             ended: None,
@@ -184,6 +195,18 @@ impl<O: Outlet> Shared<O> {
             state.pings.push_back(answer);
             Ok(answered)
         })
+    }
+
+    /// Asks for what has come to the socket so far; the answer, or the end of the channel, comes when it has been
+    /// handed on. One reader asks at a time: the last one is answered.
+    pub(crate) fn look(&self) -> oneshot::Receiver<()> {
+        let (done, looked) = oneshot::channel();
+        self.change(|state| {
+            if state.ended.is_none() {
+                state.look = Some(Look { done, seen: false });
+            }
+        });
+        looked
     }
 
     /// Lets the task close the connection.
@@ -249,6 +272,23 @@ impl<O: Outlet> State<O> {
                 return;
             }
             self.hand_on(staged, &Bytes::new());
+        }
+    }
+
+    /// The socket gave nothing. For whoever asked that counts only after the runtime has looked at the socket, which
+    /// it does while the task yields: `true` if it is to.
+    fn looked(&mut self) -> bool {
+        match &mut self.look {
+            Some(look) if !look.seen => {
+                look.seen = true;
+                true
+            }
+            Some(_) => {
+                // Whoever asked may have stopped waiting.
+                let _ = self.look.take().map(|look| look.done.send(()));
+                false
+            }
+            None => false,
         }
     }
 

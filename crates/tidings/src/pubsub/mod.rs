@@ -8,6 +8,7 @@ pub(crate) mod payload;
 pub(crate) mod queue;
 pub(crate) mod reader;
 pub(crate) mod stats;
+pub(crate) mod step;
 
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -38,6 +39,7 @@ use crate::error::{Error, Result};
 use handler::{Handler, Handlers};
 use queue::{Bounds, Queue};
 use reader::{Reader, Taken};
+use step::Step;
 
 /// Handled and ignored messages in one poll before other tasks get their turn.
 const TURN: usize = 4096;
@@ -101,18 +103,6 @@ pub struct PubSub<P = Bytes> {
 
 /// Runs for each gap that is read.
 type OnGap = Box<dyn FnMut(&Gap) + Send>;
-
-/// What one look at the queue gave.
-enum Step<P> {
-    Event(Event<P>),
-    /// A handler took the message, or a confirmation is to be ignored.
-    Taken,
-    Error(Error),
-    /// Nothing there now.
-    Empty,
-    /// Nothing will come any more.
-    Ended,
-}
 
 impl<P: FromPayload> PubSub<P> {
     async fn open(builder: PubSubBuilder<P>) -> Result<Self> {
@@ -448,10 +438,8 @@ impl<P: FromPayload> PubSub<P> {
     pub async fn get_message(&mut self, timeout: Duration) -> Result<Option<Event<P>>> {
         self.check_open()?;
         match self.step_within(Some(timeout)).await {
-            Some(Step::Event(event)) => Ok(Some(event)),
-            Some(Step::Error(error)) => Err(error),
-            Some(Step::Ended) => Err(ended()),
-            Some(Step::Taken | Step::Empty) | None => Ok(None),
+            Some(step) => step.shown(),
+            None => Ok(None),
         }
     }
 
@@ -471,11 +459,9 @@ impl<P: FromPayload> PubSub<P> {
         loop {
             let left = deadline.map(|at| at.saturating_duration_since(time::Instant::now()));
             match self.step_within(left).await {
-                Some(Step::Event(Event::Confirmation(_)) | Step::Taken) => {}
-                Some(Step::Event(event)) => return Ok(Some(event)),
-                Some(Step::Error(error)) => return Err(error),
-                Some(Step::Ended) => return Err(ended()),
-                Some(Step::Empty) | None => return Ok(None),
+                Some(step) if step.is_passed_over() => {}
+                Some(step) => return step.shown(),
+                None => return Ok(None),
             }
         }
     }
@@ -577,7 +563,7 @@ impl<P: FromPayload> PubSub<P> {
 
     // ---- inside ----
 
-    fn check_open(&self) -> Result<()> {
+    pub(crate) fn check_open(&self) -> Result<()> {
         if self.closed {
             Err(Error::misuse("the PubSub was closed"))
         } else {
@@ -640,55 +626,37 @@ impl<P: FromPayload> PubSub<P> {
         names.iter().map(Blob::to_bytes).collect()
     }
 
-    /// One step, waiting for it so long at most; without a time for ever.
-    async fn step_within(&mut self, timeout: Option<Duration>) -> Option<Step<P>> {
-        let first = poll_fn(|cx| Poll::Ready(self.poll_step(cx))).await;
-        if let Poll::Ready(step) = first
-            && !matches!(step, Step::Empty)
-        {
-            return Some(step);
-        }
-        if timeout == Some(Duration::ZERO) {
-            // What has arrived at the socket is "there now" too: let the task that reads it have its turn.
-            tokio::task::yield_now().await;
-            return match poll_fn(|cx| Poll::Ready(self.poll_step(cx))).await {
-                Poll::Ready(step) => Some(step),
-                Poll::Pending => None,
-            };
-        }
-        let step = poll_fn(|cx| match self.poll_step(cx) {
-            Poll::Ready(Step::Empty) => Poll::Pending,
-            other => other,
-        });
-        match timeout {
-            Some(timeout) => time::timeout(timeout, step).await.ok(),
-            None => Some(step.await),
+    #[inline]
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Event<P>>>> {
+        match self.next_at_hand() {
+            Some(event) => Poll::Ready(Some(event)),
+            None => self.poll_event_slowly(cx),
         }
     }
 
+    /// The next event, if it takes no more than to make it.
     #[inline]
-    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Event<P>>>> {
-        if self.handlers.is_empty()
-            && let Some(message) = self.reader.next_at_hand()
-        {
-            return Poll::Ready(Some(message.map(Event::Message)));
+    pub(crate) fn next_at_hand(&mut self) -> Option<Result<Event<P>>> {
+        if !self.handlers.is_empty() {
+            return None;
         }
-        self.poll_event_slowly(cx)
+        Some(self.reader.next_at_hand()?.map(Event::Message))
     }
 
     #[inline(never)]
-    fn poll_event_slowly(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Event<P>>>> {
+    pub(crate) fn poll_event_slowly(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Event<P>>>> {
         if self.closed {
             return Poll::Ready(None);
         }
         for _ in 0..TURN {
-            match std::task::ready!(self.poll_step(cx)) {
+            match std::task::ready!(self.poll_step_or_end(cx)) {
                 Step::Event(event) => return Poll::Ready(Some(Ok(event))),
                 Step::Error(error) => return Poll::Ready(Some(Err(error))),
                 Step::Taken => {}
-                Step::Ended => return Poll::Ready(None),
-                Step::Empty if self.shared.is_done() => return Poll::Ready(None),
-                Step::Empty => return Poll::Pending,
+                Step::Ended | Step::Empty => return Poll::Ready(None),
             }
         }
         cx.waker().wake_by_ref();
@@ -750,10 +718,6 @@ impl<P: FromPayload> PubSub<P> {
             Taken::Ended => Step::Ended,
         })
     }
-}
-
-fn ended() -> Error {
-    Error::closed("the subscriber has ended")
 }
 
 /// The names among the arguments of a call.

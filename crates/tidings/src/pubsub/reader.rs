@@ -20,6 +20,9 @@ use crate::error::{Error, ErrorKind, Result};
 /// and a small message that is kept for long then keeps nothing else.
 const COPIED_PAYLOAD: usize = 256;
 
+/// As many operations as tokio lets a task do in one turn. A thread that is no task may do any number.
+const OPERATIONS: usize = 128;
+
 /// Takes one thing after the other out of a queue.
 pub(crate) struct Reader<P> {
     queue: Arc<Queue>,
@@ -118,7 +121,7 @@ impl<P: FromPayload> Reader<P> {
 /// their turn between two batches.
 fn spend_budget(messages: usize) {
     let mut cx = Context::from_waker(Waker::noop());
-    for _ in 0..messages {
+    for _ in 0..messages.min(OPERATIONS) {
         if !coop::has_budget_remaining() {
             return;
         }

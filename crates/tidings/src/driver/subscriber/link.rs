@@ -130,6 +130,9 @@ impl<O: Outlet> SubscriberLink<O> {
                     return Poll::Ready(Err(supervise::lost(&self.config, None)));
                 }
                 Poll::Pending => {
+                    if self.shared.lock().looked() {
+                        yield_turn(cx);
+                    }
                     let Some(due) = line.poll_timeout(&self.shared, now) else {
                         return Poll::Pending;
                     };
@@ -297,6 +300,8 @@ impl<O: Outlet> Link for SubscriberLink<O> {
         if state.closing {
             return Poll::Ready(());
         }
+        // Nothing can have come.
+        state.look = None;
         state.task = Some(cx.waker().clone());
         Poll::Pending
     }
@@ -318,6 +323,7 @@ impl<O: Outlet> Link for SubscriberLink<O> {
             state.later.answer(answer, Err(why(error.as_ref())));
         }
         state.closed.clear();
+        state.look = None;
         state.outlet.ended(error.as_ref(), &mut state.later);
         state.ended = Some(error);
     }

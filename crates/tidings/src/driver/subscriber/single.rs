@@ -22,7 +22,7 @@ pub(crate) struct Single {
     requests: HashMap<OpId, Request>,
     /// Requests whose answers are read for beyond the bound of the queue.
     urgent: usize,
-    /// An asynchronous handler is at work: what it waits for is urgent, whoever made the request.
+    /// A handler is at work that may wait for an answer: that is urgent, whoever made the request.
     handling: bool,
 }
 
@@ -181,9 +181,15 @@ impl Shared<Single> {
         })
     }
 
-    /// Notes whether an asynchronous handler is at work.
+    /// Notes whether a handler is at work that may wait for an answer.
     pub(crate) fn set_handling(&self, handling: bool) {
-        self.change(|state| state.outlet.handling = handling);
+        let mut state = self.lock();
+        state.outlet.handling = handling;
+        // To the task it matters only if there is a request; a later one wakes it itself.
+        if handling && !state.outlet.requests.is_empty() {
+            let task = state.task.take();
+            state.later.wake(task);
+        }
     }
 
     /// Whether nothing is subscribed or under way, and nothing is queued.

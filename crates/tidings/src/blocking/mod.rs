@@ -1,0 +1,64 @@
+//! The blocking face: the same client for threads without a runtime.
+//!
+//! ```no_run
+//! use tidings::blocking::Client;
+//! use tidings::{Commands, Event};
+//!
+//! fn main() -> tidings::Result<()> {
+//!     let client = Client::connect("redis://127.0.0.1:6379")?;
+//!     client.set("greeting", "hello")?;
+//!     let greeting: Option<String> = client.get("greeting")?;
+//!     println!("{greeting:?}");
+//!
+//!     let pubsub = client.pubsub().channels(["news"]).open()?;
+//!     client.publish("news", "it rains")?;
+//!     for event in pubsub {
+//!         match event? {
+//!             Event::Message(message) => println!("{}", message.text()),
+//!             Event::Gap(gap) => println!("messages may be missing: {:?}", gap.cause()),
+//!             _ => {}
+//!         }
+//!     }
+//!     Ok(())
+//! }
+//! ```
+//!
+//! Its types have the names and the methods of the asynchronous ones, and are made of them: what is awaited there waits
+//! here. Events, messages, options, configurations and errors are the same types.
+//!
+//! | | here | asynchronous |
+//! |---|---|---|
+//! | commands | [`Client`] | [`tidings::Client`](crate::Client) |
+//! | Pub/Sub | [`PubSub`], an [`Iterator`]; [`timeout_iter`](PubSub::timeout_iter) | [`tidings::PubSub`](crate::PubSub), a `Stream` |
+//! | subscribing from elsewhere | [`PubSubHandle`] | [`tidings::PubSubHandle`](crate::PubSubHandle) |
+//!
+//! # The thread in the background
+//!
+//! The first use starts one thread, `tidings-blocking`, which lives as long as the process and serves the connections of
+//! all blocking objects. So a subscriber that nobody reads at the moment still answers its server, notices a lost
+//! connection and makes it again, and keeps the bounds of its queue. Handlers, and whatever else is yours, run
+//! on your threads and never on that one.
+//!
+//! A process that forks takes the thread with it as little as any other: use this after the fork.
+//!
+//! # Asynchronous code
+//!
+//! A call that may wait is a [misuse](crate::ErrorKind::Misuse) within a task of tokio's, in the future of its
+//! `block_on` too: it would hold up the other tasks of that thread. Use [`tidings::Client`](crate::Client) there.
+//! Threads of `spawn_blocking` and code within `block_in_place` may block, and may use this. What cannot be seen is a
+//! task within `tokio::task::unconstrained`, and one of another runtime than tokio's.
+//!
+//! Dropping is fine anywhere, as it waits for nothing.
+//!
+//! # One reader
+//!
+//! A [`Client`] is shared by as many threads as you like. A [`PubSub`] has one reader; what others need of it is its
+//! [handle](PubSub::handle).
+
+mod client;
+mod park;
+mod pubsub;
+mod runtime;
+
+pub use client::Client;
+pub use pubsub::{PubSub, PubSubBuilder, PubSubHandle, TimeoutIter};

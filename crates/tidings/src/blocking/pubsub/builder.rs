@@ -1,0 +1,91 @@
+//! How a [`PubSub`] is made.
+
+use std::future::IntoFuture;
+
+use bytes::Bytes;
+use tidings_proto::ToArgs;
+
+use super::PubSub;
+use crate::blocking::runtime;
+use crate::error::Result;
+use crate::pubsub::{FromPayload, Overflow};
+
+/// Makes a [`PubSub`]; nothing is sent before it is [opened](Self::open).
+///
+/// ```no_run
+/// # fn example(client: tidings::blocking::Client) -> tidings::Result<()> {
+/// use tidings::Overflow;
+///
+/// let pubsub = client
+///     .pubsub()
+///     .channels(["news", "weather"])
+///     .patterns("user:*")
+///     .ignore_subscribe_messages(true)
+///     .queue(10_000, 16 << 20)
+///     .overflow(Overflow::DropOldest)
+///     .open()?;
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "nothing happens before it is opened"]
+#[derive(Debug)]
+pub struct PubSubBuilder<P = Bytes> {
+    inner: crate::PubSubBuilder<P>,
+}
+
+impl PubSubBuilder {
+    pub(in crate::blocking) fn new(inner: crate::PubSubBuilder) -> Self {
+        Self { inner }
+    }
+}
+
+impl<P> PubSubBuilder<P> {
+    /// Subscribes to these channels from the beginning.
+    pub fn channels<S>(mut self, channels: impl ToArgs<S>) -> Self {
+        self.inner = self.inner.channels(channels);
+        self
+    }
+
+    /// Subscribes to these patterns from the beginning.
+    pub fn patterns<S>(mut self, patterns: impl ToArgs<S>) -> Self {
+        self.inner = self.inner.patterns(patterns);
+        self
+    }
+
+    /// Whether confirmations are left out of what is read. Gaps never are.
+    pub fn ignore_subscribe_messages(mut self, ignore: bool) -> Self {
+        self.inner = self.inner.ignore_subscribe_messages(ignore);
+        self
+    }
+
+    /// The bounds of the queue; as [there](crate::PubSubBuilder::queue).
+    pub fn queue(mut self, messages: usize, bytes: usize) -> Self {
+        self.inner = self.inner.queue(messages, bytes);
+        self
+    }
+
+    /// What a full queue does: [`Overflow::Backpressure`] unless told otherwise.
+    pub fn overflow(mut self, overflow: Overflow) -> Self {
+        self.inner = self.inner.overflow(overflow);
+        self
+    }
+
+    /// Decodes each payload into a `T`; as [there](crate::PubSubBuilder::payload).
+    pub fn payload<T: FromPayload>(self) -> PubSubBuilder<T> {
+        PubSubBuilder {
+            inner: self.inner.payload(),
+        }
+    }
+}
+
+impl<P: FromPayload> PubSubBuilder<P> {
+    /// Opens the connection, and waits until the server has confirmed the channels and patterns.
+    ///
+    /// # Errors
+    ///
+    /// No connection can be made, or [none is free](crate::Config::max_own_connections); a name that the server
+    /// refuses.
+    pub fn open(self) -> Result<PubSub<P>> {
+        runtime::wait(self.inner.into_future()).map(PubSub::new)
+    }
+}

@@ -1,0 +1,169 @@
+//! How a thread reads a subscriber.
+
+use std::future::poll_fn;
+use std::time::{Duration, Instant};
+
+use super::PubSub;
+use crate::blocking::runtime;
+use crate::error::Result;
+use crate::pubsub::step::{Look, Step};
+use crate::pubsub::{Event, FromPayload};
+
+/// How long [`PubSub::get_message`] waits at most for the thread in the background to say what has arrived. That takes
+/// it some microseconds, unless the machine gives it no time.
+const LOOK: Duration = Duration::from_millis(50);
+
+impl<P: FromPayload> PubSub<P> {
+    /// The next event, waiting for it so long at most; `None` if none came.
+    ///
+    /// `None` also if what came was a handled message or an ignored confirmation, at once. Without a subscription it
+    /// waits and gives `None`.
+    ///
+    /// With [`Duration::ZERO`] it gives what is there now: what was read before, or has arrived at the socket when it is
+    /// called. If nothing was read before, the thread in the background is asked to look, which takes some
+    /// microseconds.
+    ///
+    /// # Errors
+    ///
+    /// What a handler returned, what could not be decoded, what was refused when subscribed again: the next call
+    /// goes on. After [`close`](Self::close) it is a [misuse](crate::ErrorKind::Misuse).
+    pub fn get_message(&mut self, timeout: Duration) -> Result<Option<Event<P>>> {
+        self.inner.check_open()?;
+        if let Some(event) = self.inner.next_at_hand() {
+            return event.map(Some);
+        }
+        let step = match timeout.is_zero() {
+            true => self.step_now()?,
+            false => self.step_until(deadline(timeout))?,
+        };
+        step.map_or(Ok(None), Step::shown)
+    }
+
+    /// The next message that no handler takes, or gap, waiting for it so long at most and passing over
+    /// confirmations and handled messages.
+    ///
+    /// # Errors
+    ///
+    /// As [`get_message`](Self::get_message).
+    pub fn next_message(&mut self, timeout: Duration) -> Result<Option<Event<P>>> {
+        self.inner.check_open()?;
+        if let Some(event) = self.inner.next_at_hand() {
+            return event.map(Some);
+        }
+        let deadline = deadline(timeout);
+        loop {
+            let step = match timeout.is_zero() {
+                true => self.step_now()?,
+                false => self.step_until(deadline)?,
+            };
+            match step {
+                Some(step) if step.is_passed_over() => {}
+                Some(step) => return step.shown(),
+                None => return Ok(None),
+            }
+        }
+    }
+
+    /// An iterator over the events that ends as well when nothing came for so long: neither an event nor anything that
+    /// a handler took. It can be made again and goes on then.
+    ///
+    /// ```no_run
+    /// # fn example(mut pubsub: tidings::blocking::PubSub) -> tidings::Result<()> {
+    /// use std::time::Duration;
+    ///
+    /// for event in pubsub.timeout_iter(Duration::from_secs(1)) {
+    ///     println!("{:?}", event?);
+    /// }
+    /// println!("nothing for a second");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn timeout_iter(&mut self, timeout: Duration) -> TimeoutIter<'_, P> {
+        TimeoutIter {
+            pubsub: self,
+            timeout,
+        }
+    }
+
+    /// One step, waiting for it until `deadline`.
+    fn step_until(&mut self, deadline: Option<Instant>) -> Result<Option<Step<P>>> {
+        let _handling = self.inner.handling();
+        let step = poll_fn(|cx| self.inner.poll_next_step(cx));
+        runtime::wait_until(step, deadline)
+    }
+
+    /// One step with what is there now.
+    fn step_now(&mut self) -> Result<Option<Step<P>>> {
+        let _handling = self.inner.handling();
+        let mut look = Look::default();
+        let step = poll_fn(|cx| self.inner.poll_now(&mut look, cx));
+        Ok(runtime::wait_until(step, deadline(LOOK))?.flatten())
+    }
+
+    #[inline(never)]
+    fn wait_for_event(&mut self) -> Option<Result<Event<P>>> {
+        let _handling = self.inner.handling();
+        let event = poll_fn(|cx| self.inner.poll_event_slowly(cx));
+        match runtime::wait_until(event, None) {
+            Ok(event) => event.flatten(),
+            Err(error) => Some(Err(error)),
+        }
+    }
+
+    fn wait_for_event_within(&mut self, timeout: Duration) -> Option<Result<Event<P>>> {
+        if self.inner.check_open().is_err() {
+            return None;
+        }
+        let _handling = self.inner.handling();
+        loop {
+            let step = poll_fn(|cx| self.inner.poll_step_or_end(cx));
+            match runtime::wait_until(step, deadline(timeout)) {
+                Ok(Some(Step::Taken)) => {}
+                Ok(Some(Step::Event(event))) => return Some(Ok(event)),
+                Ok(Some(Step::Error(error))) | Err(error) => return Some(Err(error)),
+                Ok(Some(Step::Ended | Step::Empty) | None) => return None,
+            }
+        }
+    }
+}
+
+/// `None` is never: the time is longer than the clock runs.
+fn deadline(timeout: Duration) -> Option<Instant> {
+    Instant::now().checked_add(timeout)
+}
+
+/// Waits for the next event; ends when no subscription is left and everything before was read, or after
+/// [`drain`](PubSub::drain).
+///
+/// After a new subscription it can be read again. An `Err` item does not end it.
+impl<P: FromPayload> Iterator for PubSub<P> {
+    type Item = Result<Event<P>>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        match self.inner.next_at_hand() {
+            Some(event) => Some(event),
+            None => self.wait_for_event(),
+        }
+    }
+}
+
+/// An iterator over the events of a [`PubSub`] that ends when nothing came for some time; made by
+/// [`timeout_iter`](PubSub::timeout_iter).
+#[derive(Debug)]
+pub struct TimeoutIter<'a, P> {
+    pubsub: &'a mut PubSub<P>,
+    timeout: Duration,
+}
+
+impl<P: FromPayload> Iterator for TimeoutIter<'_, P> {
+    type Item = Result<Event<P>>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        match self.pubsub.inner.next_at_hand() {
+            Some(event) => Some(event),
+            None => self.pubsub.wait_for_event_within(self.timeout),
+        }
+    }
+}

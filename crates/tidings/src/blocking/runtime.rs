@@ -1,0 +1,116 @@
+//! The thread in the background, and waiting for what it does.
+
+use std::cell::Cell;
+use std::future::{Future, pending};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::thread;
+use std::time::Instant;
+
+use tokio::runtime::{Builder, Handle};
+use tokio::task::coop;
+
+use super::park;
+use crate::error::{Error, ErrorKind, Result};
+
+/// The name of the thread.
+const NAME: &str = "tidings-blocking";
+
+/// More operations than tokio lets a task do in one turn, which are 128.
+const OPERATIONS: u32 = 256;
+
+/// The runtime of the thread, once there is one.
+static RUNTIME: OnceLock<Handle> = OnceLock::new();
+
+thread_local! {
+    /// Whether this is the thread in the background.
+    static IN_BACKGROUND: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Waits on this thread for what a future comes to.
+pub(super) fn wait<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
+    match wait_until(future, None)? {
+        Some(outcome) => outcome,
+        // Without a deadline there is no other end.
+        None => Err(Error::closed("a wait without a deadline came to its end")),
+    }
+}
+
+/// Waits on this thread for a future, until `deadline` if there is one; `None` then.
+///
+/// The future is polled here, with the runtime in the background as its own.
+///
+/// # Errors
+///
+/// This is no place to wait at, or the thread in the background cannot be started. The future is dropped unpolled.
+pub(super) fn wait_until<F: Future>(
+    future: F,
+    deadline: Option<Instant>,
+) -> Result<Option<F::Output>> {
+    check_place()?;
+    let _entered = runtime()?.enter();
+    Ok(park::wait(future, deadline))
+}
+
+/// The runtime in the background; its thread is started for whoever is the first to need it.
+fn runtime() -> Result<&'static Handle> {
+    static STARTING: Mutex<()> = Mutex::new(());
+    if let Some(runtime) = RUNTIME.get() {
+        return Ok(runtime);
+    }
+    let _one_at_a_time = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(runtime) = RUNTIME.get() {
+        return Ok(runtime);
+    }
+    let handle = start().map_err(|error| {
+        let text = format!("the thread {NAME} could not be started");
+        Error::new(ErrorKind::Connection, text).with_source(error)
+    })?;
+    Ok(RUNTIME.get_or_init(|| handle))
+}
+
+fn start() -> std::io::Result<Handle> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let handle = runtime.handle().clone();
+    thread::Builder::new().name(NAME.into()).spawn(move || {
+        IN_BACKGROUND.set(true);
+        runtime.block_on(pending::<()>());
+    })?;
+    Ok(handle)
+}
+
+fn check_place() -> Result<()> {
+    if is_async() {
+        return Err(Error::misuse(
+            "tidings::blocking would block an async task here: use tidings::Client in async code, or call this \
+             within tokio::task::spawn_blocking",
+        ));
+    }
+    Ok(())
+}
+
+/// Whether this is within the poll of a task.
+///
+/// A thread that may block can have a runtime as well: one of `spawn_blocking`, one within `block_in_place`, one that
+/// holds the guard of `Handle::enter`, and one that is waiting here and runs a handler. What tells them apart is that
+/// only tasks have a bounded number of operations in a turn. They are used up to see it, which costs a task that
+/// should not be here no more than its turn.
+fn is_async() -> bool {
+    let Ok(current) = Handle::try_current() else {
+        return false;
+    };
+    if RUNTIME.get().is_some_and(|own| own.id() == current.id()) {
+        return IN_BACKGROUND.get();
+    }
+    let mut cx = Context::from_waker(Waker::noop());
+    for _ in 0..OPERATIONS {
+        if !coop::has_budget_remaining() {
+            return true;
+        }
+        match coop::poll_proceed(&mut cx) {
+            Poll::Ready(turn) => turn.made_progress(),
+            Poll::Pending => return true,
+        }
+    }
+    false
+}

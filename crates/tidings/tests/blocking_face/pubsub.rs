@@ -1,0 +1,469 @@
+//! Subscribers that a thread reads.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use tidings::GapCause;
+use tidings_testkit::Proxy;
+
+use crate::*;
+
+#[test]
+fn gm_01_with_no_time_it_gives_what_has_arrived_and_waits_for_nothing() {
+    on_each(|case| {
+        let client = client(&case);
+        let mut pubsub = client.pubsub().channels("news").open().unwrap();
+        assert_eq!(read(&mut pubsub, 1), ["subscribe news 1"]);
+        for round in 0..200 {
+            assert!(pubsub.get_message(Duration::ZERO).unwrap().is_none());
+            client.publish("news", round).unwrap();
+            // Before it answers the next command, the server has written what the one before brought about.
+            client.ping().unwrap();
+            let event = pubsub.get_message(Duration::ZERO).unwrap();
+            let event = event.unwrap_or_else(|| panic!("message {round} has arrived"));
+            assert_eq!(short(&event), format!("message news {round}"));
+        }
+        // It waits for no server that is silent either.
+        case.server.stop_process();
+        let begin = Instant::now();
+        for _ in 0..100 {
+            assert!(pubsub.get_message(Duration::ZERO).unwrap().is_none());
+        }
+        let took = begin.elapsed();
+        case.server.continue_process();
+        assert!(took < Duration::from_secs(1), "{took:?}");
+    });
+}
+
+#[test]
+fn gm_01_without_a_connection_nothing_is_there_and_it_says_so_at_once() {
+    on_each(|case| {
+        let proxy = Proxy::to(&case.server);
+        let url = format!(
+            "{}?protocol={}",
+            case.server.url_via(&proxy),
+            case.protocol.number()
+        );
+        let config = Config::from_url(&url).unwrap();
+        let client = Client::connect(config).unwrap();
+        let mut pubsub = client.pubsub().channels("news").open().unwrap();
+        assert_eq!(read(&mut pubsub, 1), ["subscribe news 1"]);
+        proxy.refuse(true);
+        proxy.cut();
+        eventually("an attempt fails", || pubsub.last_connect_error().is_some());
+        let begin = Instant::now();
+        for _ in 0..20 {
+            assert!(pubsub.get_message(Duration::ZERO).unwrap().is_none());
+        }
+        assert!(begin.elapsed() < Duration::from_millis(500));
+    });
+}
+
+#[test]
+fn gm_01_it_waits_as_long_as_it_is_told() {
+    on_each(|case| {
+        let client = client(&case);
+        let mut pubsub = client.pubsub().open().unwrap();
+        let wait = Duration::from_millis(50);
+        for _ in 0..2 {
+            let begin = Instant::now();
+            assert!(pubsub.get_message(wait).unwrap().is_none());
+            assert!(begin.elapsed() >= wait);
+            let begin = Instant::now();
+            assert!(pubsub.next_message(wait).unwrap().is_none());
+            assert!(begin.elapsed() >= wait);
+            pubsub.subscribe("news").unwrap();
+            assert_eq!(read(&mut pubsub, 1), ["subscribe news 1"]);
+        }
+        let publishing = thread::spawn(move || {
+            thread::sleep(wait);
+            client.publish("news", "late").unwrap()
+        });
+        let event = pubsub.next_message(Duration::MAX).unwrap().unwrap();
+        assert_eq!(short(&event), "message news late");
+        assert_eq!(publishing.join().unwrap(), 1);
+    });
+}
+
+#[test]
+fn gm_03_what_is_handled_or_a_confirmation_is_passed_over() {
+    on_each(|case| {
+        let client = client(&case);
+        let mut pubsub = client.pubsub().channels("news").open().unwrap();
+        pubsub.subscribe_with("handled", |_| ()).unwrap();
+        for message in 0..10 {
+            client.publish("handled", message).unwrap();
+        }
+        client.publish("news", "hello").unwrap();
+        let event = pubsub.next_message(SOON).unwrap().unwrap();
+        assert_eq!(short(&event), "message news hello");
+        client.publish("handled", 10).unwrap();
+        client.publish("news", "again").unwrap();
+        let event = pubsub.next_message(Duration::ZERO).unwrap().unwrap();
+        assert_eq!(short(&event), "message news again");
+        assert!(pubsub.next_message(Duration::ZERO).unwrap().is_none());
+    });
+}
+
+#[test]
+fn it_01_the_iterator_waits_for_the_next_event_and_it_02_ends_with_the_last_subscription() {
+    on_each(|case| {
+        let client = client(&case);
+        let mut pubsub = client.pubsub().channels(["a", "b"]).open().unwrap();
+        let publishing = thread::spawn(move || {
+            for n in 0..1000 {
+                client.publish(["a", "b"][n % 2], n).unwrap();
+            }
+        });
+        let mut seen = 0;
+        let mut ends = Vec::new();
+        let handle = pubsub.handle();
+        for event in &mut pubsub {
+            match event.unwrap() {
+                Event::Message(message) => {
+                    assert_eq!(message.text(), seen.to_string());
+                    seen += 1;
+                    if seen == 1000 {
+                        handle.without_waiting().unsubscribe(["a", "b"]).unwrap();
+                    }
+                }
+                other => ends.push(short(&other)),
+            }
+        }
+        publishing.join().unwrap();
+        assert_eq!(
+            ends,
+            [
+                "subscribe a 1",
+                "subscribe b 2",
+                "unsubscribe a 1",
+                "unsubscribe b 0"
+            ]
+        );
+        assert_eq!(seen, 1000);
+        // IT-03
+        assert!(pubsub.next().is_none());
+        pubsub.subscribe("a").unwrap();
+        assert_eq!(short(&pubsub.next().unwrap().unwrap()), "subscribe a 1");
+    });
+}
+
+#[test]
+fn an_iterator_with_a_time_ends_when_nothing_came_for_so_long() {
+    on_each(|case| {
+        let client = client(&case);
+        let wait = Duration::from_millis(100);
+        let mut pubsub = client.pubsub().channels("news").open().unwrap();
+        client.publish("news", 1).unwrap();
+        client.publish("news", 2).unwrap();
+        let begin = Instant::now();
+        let events: Vec<String> = pubsub
+            .timeout_iter(wait)
+            .map(|event| short(&event.unwrap()))
+            .collect();
+        assert_eq!(
+            events,
+            ["subscribe news 1", "message news 1", "message news 2"]
+        );
+        assert!(begin.elapsed() >= wait);
+        // It goes on when it is made again, and ends at once with the last subscription.
+        client.publish("news", 3).unwrap();
+        pubsub.unsubscribe_all().unwrap();
+        let begin = Instant::now();
+        assert_eq!(pubsub.timeout_iter(SOON).count(), 2);
+        assert!(begin.elapsed() < SOON);
+    });
+}
+
+#[test]
+fn an_iterator_with_a_time_goes_on_while_handlers_have_something_to_do() {
+    on_each(|case| {
+        let client = client(&case);
+        let mut pubsub = client
+            .pubsub()
+            .ignore_subscribe_messages(true)
+            .open()
+            .unwrap();
+        let handled = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&handled);
+        pubsub
+            .subscribe_with("news", move |_| {
+                counted.fetch_add(1, Ordering::Relaxed);
+            })
+            .unwrap();
+        let publishing = thread::spawn(move || {
+            for message in 0..20 {
+                client.publish("news", message).unwrap();
+                thread::sleep(Duration::from_millis(25));
+            }
+        });
+        // All together takes longer than its time.
+        assert_eq!(pubsub.timeout_iter(Duration::from_millis(300)).count(), 0);
+        assert_eq!(handled.load(Ordering::Relaxed), 20);
+        publishing.join().unwrap();
+    });
+}
+
+#[test]
+fn hn_05_errors_and_panics_of_handlers_come_out_of_the_read_that_ran_them() {
+    on_each(|case| {
+        let client = client(&case);
+        let mut pubsub = client
+            .pubsub()
+            .ignore_subscribe_messages(true)
+            .open()
+            .unwrap();
+        pubsub
+            .subscribe_with("news", |message| match &*message.text() {
+                "panic" => panic!("over the message"),
+                "error" => Err("no such news"),
+                _ => Ok(()),
+            })
+            .unwrap();
+        for text in ["error", "fine", "panic", "fine"] {
+            client.publish("news", text).unwrap();
+        }
+        let mut errors = Vec::new();
+        while pubsub.stats().delivered < 4 {
+            match pubsub.get_message(SOON) {
+                Ok(event) => assert!(event.is_none()),
+                Err(error) => errors.push(error),
+            }
+        }
+        assert_eq!(errors.len(), 2);
+        assert!(
+            errors
+                .iter()
+                .all(|error| error.kind() == ErrorKind::Handler)
+        );
+    });
+}
+
+#[test]
+fn hn_07_a_handler_may_run_commands_subscribe_and_publish() {
+    on_each(|case| {
+        let client = client(&case);
+        let mut pubsub = client
+            .pubsub()
+            .ignore_subscribe_messages(true)
+            .open()
+            .unwrap();
+        let (handle, used) = (pubsub.handle(), client.clone());
+        pubsub
+            .subscribe_with("control", move |message| {
+                used.set("last", message.payload())?;
+                handle.subscribe(message.payload())?;
+                handle.without_waiting().subscribe("more")?;
+                used.publish(message.payload(), "welcome").map(drop)
+            })
+            .unwrap();
+        client.publish("control", "news").unwrap();
+        let event = pubsub.next_message(SOON).unwrap().unwrap();
+        assert_eq!(short(&event), "message news welcome");
+        assert_eq!(client.get::<String>("last").unwrap(), "news");
+        assert_eq!(pubsub.channels(), ["control", "news", "more"]);
+    });
+}
+
+#[test]
+fn hn_07_a_handler_may_subscribe_though_the_queue_is_full() {
+    on_each(|case| {
+        let client = client(&case);
+        let mut pubsub = client
+            .pubsub()
+            .queue(1, 1)
+            .ignore_subscribe_messages(true)
+            .open()
+            .unwrap();
+        let handle = pubsub.handle();
+        let mut rounds = 0;
+        pubsub
+            .subscribe_with("control", move |_| {
+                rounds += 1;
+                handle.subscribe(format!("channel-{rounds}"))
+            })
+            .unwrap();
+        // More than the sockets' buffers hold at once, so that there is always something to read.
+        let filler = vec![b'x'; 20_000];
+        let publishing = thread::spawn(move || {
+            for _ in 0..200 {
+                client.publish("control", filler.as_slice()).unwrap();
+            }
+        });
+        while pubsub.stats().delivered < 200 {
+            assert!(pubsub.get_message(SOON).unwrap().is_none());
+        }
+        publishing.join().unwrap();
+        assert_eq!(pubsub.channels().len(), 201);
+    });
+}
+
+#[test]
+fn lv_02_a_subscriber_that_is_not_read_stays_alive_and_keeps_its_bounds() {
+    on_each(|case| {
+        let alert = Duration::from_millis(50);
+        let config = config(&case).ping_interval(alert).ping_timeout(alert);
+        let client = Client::connect(config).unwrap();
+        let mut pubsub = client
+            .pubsub()
+            .channels("news")
+            .queue(10, 1 << 20)
+            .overflow(Overflow::DropOldest)
+            .open()
+            .unwrap();
+        let subscribers = case.subscriber_ids();
+        for message in 0..100 {
+            client.publish("news", message).unwrap();
+        }
+        eventually("all have come", || pubsub.stats().received == 100);
+        let pinged = |pubsub: &PubSub| pubsub.stats().last_pong.is_some_and(|ago| ago < alert);
+        let until = Instant::now() + 10 * alert;
+        while Instant::now() < until || !pinged(&pubsub) {
+            assert!(Instant::now() < until + SOON, "it is not asked any more");
+            thread::sleep(Duration::from_millis(5));
+        }
+        let stats = pubsub.stats();
+        assert_eq!((stats.queued, stats.dropped, stats.reconnects), (10, 90, 0));
+        assert_eq!(case.subscriber_ids(), subscribers);
+
+        let events = read(&mut pubsub, 12);
+        assert_eq!(events[..2], ["subscribe news 1", "gap Overflow"]);
+        let newest: Vec<String> = (90..100).map(|n| format!("message news {n}")).collect();
+        assert_eq!(events[2..], newest);
+    });
+}
+
+#[test]
+fn rc_02_a_server_that_was_killed_and_started_again_is_a_gap_and_it_goes_on() {
+    on_each(|case| {
+        let client = Client::connect(config(&case)).unwrap();
+        let mut pubsub = client
+            .pubsub()
+            .channels("news")
+            .patterns("n*")
+            .open()
+            .unwrap();
+        assert_eq!(
+            read(&mut pubsub, 2),
+            ["subscribe news 1", "psubscribe n* 2"]
+        );
+        for round in 0..2 {
+            let (read_out, events) = std::sync::mpsc::channel();
+            let reading = thread::spawn(move || {
+                for event in pubsub.by_ref() {
+                    let event = event.unwrap();
+                    let last = event.message().is_some_and(|m| m.kind() == "pmessage");
+                    read_out.send(event).unwrap();
+                    if last {
+                        break;
+                    }
+                }
+                pubsub
+            });
+            case.server.kill();
+            case.server.restart();
+            case.server.await_subscribers("news", 1);
+            eventually("the client is back", || {
+                client
+                    .publish("news", round)
+                    .is_ok_and(|receivers| receivers == 2)
+            });
+            pubsub = reading.join().unwrap();
+            let events: Vec<Event> = events.iter().collect();
+            let shown: Vec<String> = events.iter().map(short).collect();
+            assert_eq!(
+                shown,
+                [
+                    "subscribe news 1".to_owned(),
+                    "psubscribe n* 2".to_owned(),
+                    "gap Disconnected".to_owned(),
+                    format!("message news {round}"),
+                    format!("pmessage n* news {round}"),
+                ]
+            );
+            assert_eq!(events[2].gap().unwrap().cause(), GapCause::Disconnected);
+        }
+        assert_eq!(pubsub.stats().reconnects, 2);
+    });
+}
+
+#[test]
+fn ps_13_dropping_closes_the_connection_and_use_after_close_is_a_misuse() {
+    on_each(|case| {
+        let client = client(&case);
+        let pubsub = client.pubsub().channels("news").open().unwrap();
+        let handle = pubsub.handle();
+        drop(pubsub);
+        eventually("it is gone", || case.subscriber_ids().is_empty());
+        assert!(handle.subscribe("more").is_err());
+        assert!(!handle.is_subscribed());
+
+        let mut pubsub = client.pubsub().channels("news").open().unwrap();
+        pubsub.close().unwrap();
+        assert!(case.subscriber_ids().is_empty());
+        pubsub.close().unwrap();
+        assert!(error(pubsub.get_message(SOON)).is_misuse());
+        assert!(error(pubsub.next_message(SOON)).is_misuse());
+        assert!(error(pubsub.subscribe("more")).is_misuse());
+        assert!(error(pubsub.ping()).is_misuse());
+        assert!(error(pubsub.drain()).is_misuse());
+        assert!(pubsub.next().is_none());
+        assert!(pubsub.timeout_iter(SOON).next().is_none());
+        assert!(!pubsub.is_subscribed());
+    });
+}
+
+#[test]
+fn ps_14_what_the_server_sent_before_a_drain_is_read_and_then_it_ends() {
+    on_each(|case| {
+        let client = client(&case);
+        let mut pubsub = client.pubsub().channels("news").open().unwrap();
+        for message in 0..10 {
+            client.publish("news", message).unwrap();
+        }
+        pubsub.drain().unwrap();
+        assert!(case.subscriber_ids().is_empty());
+        let events: Vec<String> = pubsub
+            .by_ref()
+            .map(|event| short(&event.unwrap()))
+            .collect();
+        assert_eq!(events.len(), 12);
+        assert_eq!(events[10], "message news 9");
+        assert_eq!(error(pubsub.get_message(SOON)).kind(), ErrorKind::Closed);
+    });
+}
+
+#[test]
+fn the_last_use_may_be_on_another_thread() {
+    on_each(|case| {
+        let client = client(&case);
+        let mut pubsub = client.pubsub().payload::<i64>().open().unwrap();
+        pubsub.subscribe("numbers").unwrap();
+        let stop = Arc::new(AtomicBool::new(false));
+        let reading = thread::spawn({
+            let stop = Arc::clone(&stop);
+            move || {
+                let mut sum = 0;
+                for event in &mut pubsub {
+                    match event {
+                        Ok(Event::Message(message)) => sum += message.payload(),
+                        Err(error) => {
+                            assert_eq!(error.kind(), ErrorKind::Decode);
+                            stop.store(true, Ordering::Release);
+                            break;
+                        }
+                        _ => {}
+                    }
+                }
+                sum
+            }
+        });
+        client.publish("numbers", 1).unwrap();
+        client.publish("numbers", 2).unwrap();
+        client.publish("numbers", "three").unwrap();
+        drop(client);
+        assert_eq!(reading.join().unwrap(), 3);
+        assert!(stop.load(Ordering::Acquire));
+        eventually("it is gone", || case.subscriber_ids().is_empty());
+    });
+}
