@@ -2,6 +2,9 @@
 //!
 //! A test belongs to the item that its name starts with: `ps_04_each_name_is_confirmed` checks PS-04,
 //! and so does every test in a module or a file of that name. Ignored tests check nothing.
+//!
+//! What a subscriber does is to hold for its asynchronous and for its blocking face: its items need a case
+//! in a table `on_both_faces!` of the tests.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,6 +14,12 @@ use crate::project::root;
 
 /// The last milestone whose items are all expected to be tested.
 const LANDED: &str = "B";
+
+/// The items of these are to hold for both faces.
+const OF_BOTH_FACES: [&str; 5] = ["PS", "HN", "IG", "GM", "IT"];
+
+/// Begins a table of cases that are tested through both faces.
+const TABLE: &str = "on_both_faces! {";
 
 const LIST: &str = include_str!("../spec.txt");
 
@@ -29,35 +38,43 @@ pub(crate) fn landed() -> Result<(), String> {
     report(Some(LANDED))
 }
 
-/// Prints the table, and fails if an item that is due has no test, or a test names no item.
+/// Prints each item with the number of its tests and of its cases for both faces, and fails if an item that is due has
+/// none, or a test names no item.
 fn report(due: Option<&str>) -> Result<(), String> {
     let items = items(LIST);
     let mut tests = Tests::default();
     scan_folder(&root().join("crates"), &items, &mut tests)?;
 
-    let mut missing = Vec::new();
+    println!("item  due tests  both faces");
+    let (mut missing, mut one_faced) = (Vec::new(), Vec::new());
     for item in &items {
-        let count = tests.of.get(item.number).copied().unwrap_or(0);
-        let is_due = due.is_some_and(|milestone| item.milestone <= milestone);
-        if due.is_some() && !is_due {
+        if due.is_some_and(|milestone| item.milestone > milestone) {
             continue;
         }
-        let shown = match count {
-            0 => "-".to_owned(),
-            _ => count.to_string(),
-        };
+        let count = tests.of.get(item.number).copied().unwrap_or(0);
+        let both = tests.of_both_faces.get(item.number).copied().unwrap_or(0);
         println!(
-            "{} {} {shown:>4}  {}",
-            item.number, item.milestone, item.title
+            "{} {} {:>7} {:>5}  {}",
+            item.number,
+            item.milestone,
+            shown(count),
+            shown(both),
+            item.title
         );
         if count == 0 {
             missing.push(item.number);
+        } else if both == 0 && OF_BOTH_FACES.contains(&&item.number[..2]) {
+            one_faced.push(item.number);
         }
     }
     let all: usize = tests.of.values().sum();
     println!("{all} tests name an item.");
     if !missing.is_empty() {
         println!("{} items have none: {}", missing.len(), missing.join(" "));
+    }
+    if !one_faced.is_empty() {
+        let (count, list) = (one_faced.len(), one_faced.join(" "));
+        println!("{count} items have no case for both faces: {list}");
     }
     if !tests.unknown.is_empty() {
         return Err(format!(
@@ -70,7 +87,18 @@ fn report(due: Option<&str>) -> Result<(), String> {
             "{} items due by {milestone} have no test",
             missing.len()
         )),
+        Some(_) if !one_faced.is_empty() => Err(format!(
+            "{} items are tested through one face only",
+            one_faced.len()
+        )),
         _ => Ok(()),
+    }
+}
+
+fn shown(count: usize) -> String {
+    match count {
+        0 => "-".to_owned(),
+        _ => count.to_string(),
     }
 }
 
@@ -100,6 +128,8 @@ fn items(list: &'static str) -> Vec<Item> {
 struct Tests {
     /// How many there are by item.
     of: BTreeMap<&'static str, usize>,
+    /// How many of them are cases for both faces.
+    of_both_faces: BTreeMap<&'static str, usize>,
     /// Names like those of items that are no items.
     unknown: Vec<String>,
 }
@@ -124,10 +154,18 @@ fn scan_folder(folder: &Path, items: &[Item], tests: &mut Tests) -> Result<(), S
 fn scan(source: &str, file: Option<String>, items: &[Item], tests: &mut Tests) {
     let mut modules: Vec<(usize, Option<String>)> = vec![(0, file)];
     let (mut is_test, mut is_ignored) = (false, false);
+    let mut in_table = false;
     for line in source.lines() {
         let code = line.trim_start();
         let indent = line.len() - code.len();
-        if code.starts_with("#[") {
+        if code == TABLE {
+            in_table = true;
+        } else if in_table {
+            in_table = code != "}";
+            if let Some(number) = code.strip_suffix(',').and_then(numbered) {
+                tests.count_for_both_faces(&number, items);
+            }
+        } else if code.starts_with("#[") {
             is_test |= code.contains("test");
             is_ignored |= code.starts_with("#[ignore");
         } else if let Some(name) = defined(code, "mod ").filter(|_| code.ends_with('{')) {
@@ -148,6 +186,13 @@ fn scan(source: &str, file: Option<String>, items: &[Item], tests: &mut Tests) {
 }
 
 impl Tests {
+    /// A case in a table; its function is counted as a test where it stands.
+    fn count_for_both_faces(&mut self, number: &str, items: &[Item]) {
+        if let Some(item) = items.iter().find(|item| item.number == number) {
+            *self.of_both_faces.entry(item.number).or_default() += 1;
+        }
+    }
+
     fn count(&mut self, number: &str, name: &str, items: &[Item]) {
         if let Some(item) = items.iter().find(|item| item.number == number) {
             *self.of.entry(item.number).or_default() += 1;
@@ -230,6 +275,19 @@ mod tests {
             scanned("#[test]\nfn any() {}\n", "gm_01_waits").of["GM-01"],
             1
         );
+    }
+
+    #[test]
+    fn a_case_in_a_table_is_one_test_that_holds_for_both_faces() {
+        let tests = scanned(
+            "on_both_faces! {\n    [plain]\n    ps_04_in_order,\n    hn_01_runs,\n}\n\n\
+             async fn ps_04_in_order(case: Case) {}\n\nasync fn hn_01_runs(case: Case) {}\n\n\
+             #[test]\nfn ps_04_alone() {}\n",
+            "messages",
+        );
+        assert_eq!((tests.of["PS-04"], tests.of["HN-01"]), (2, 1));
+        assert_eq!(tests.of_both_faces["PS-04"], 1);
+        assert_eq!(tests.of_both_faces["HN-01"], 1);
     }
 
     #[test]

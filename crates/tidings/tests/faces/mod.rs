@@ -6,15 +6,17 @@
 #![allow(dead_code, reason = "each test file uses its own part of it")]
 
 mod pubsub;
+mod waiting;
 
 use std::future::Future;
 use std::ops::Deref;
 
-use tidings::Config;
+use tidings::{Commands, Config, Result, ToArg, blocking};
 use tidings_testkit::{Binary, Protocol, Server, matrix};
 use tokio::runtime::{Builder, Runtime};
 
 pub(crate) use pubsub::{PubSub, PubSubBuilder};
+use waiting::here;
 
 use crate::support::{self, COUNTED};
 
@@ -23,6 +25,8 @@ use crate::support::{self, COUNTED};
 pub(crate) enum Face {
     /// As [`tidings::PubSub`].
     Asynchronous,
+    /// As [`tidings::blocking::PubSub`].
+    Blocking,
 }
 
 /// One server, freshly started, the protocol to speak to it, and the face to do so.
@@ -68,33 +72,98 @@ impl Deref for Case {
     }
 }
 
-/// A client: of commands as [`tidings::Client`], and of subscribers as its face has them.
+/// A client: of most commands as [`tidings::Client`], and of publishing and subscribing as its face has it.
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
-    commands: tidings::Client,
+    face: Faced,
+    /// None for a client that is [alone](Self::alone) and blocks.
+    commands: Option<tidings::Client>,
+}
+
+#[derive(Debug, Clone)]
+enum Faced {
+    Asynchronous(tidings::Client),
+    Blocking(blocking::Client),
 }
 
 impl Client {
-    pub(crate) async fn connect(face: Face, config: Config) -> Self {
+    async fn connect(face: Face, config: Config) -> Self {
+        let mut client = Self::alone(face, config.clone()).await;
+        if client.commands.is_none() {
+            let name = config.client_name("beside");
+            client.commands = Some(connected(name).await);
+        }
+        client
+    }
+
+    /// A client that has no more than one connection, and no commands if it blocks.
+    pub(crate) async fn alone(face: Face, config: Config) -> Self {
         match face {
-            Face::Asynchronous => Self {
-                commands: tidings::Client::connect(config)
-                    .await
-                    .expect("the server takes connections"),
-            },
+            Face::Asynchronous => {
+                let client = connected(config).await;
+                Self {
+                    commands: Some(client.clone()),
+                    face: Faced::Asynchronous(client),
+                }
+            }
+            Face::Blocking => {
+                let client = here(|| blocking::Client::connect(config));
+                Self {
+                    commands: None,
+                    face: Faced::Blocking(client.expect("the server takes connections")),
+                }
+            }
         }
     }
 
     pub(crate) fn pubsub(&self) -> PubSubBuilder {
-        PubSubBuilder::Asynchronous(self.commands.pubsub())
+        match &self.face {
+            Faced::Asynchronous(client) => PubSubBuilder::Asynchronous(client.pubsub()),
+            Faced::Blocking(client) => PubSubBuilder::Blocking(client.pubsub()),
+        }
     }
+
+    pub(crate) async fn publish(&self, channel: impl ToArg, payload: impl ToArg) -> Result<i64> {
+        match &self.face {
+            Faced::Asynchronous(client) => client.publish(channel, payload).await,
+            Faced::Blocking(client) => here(|| client.publish(channel, payload)),
+        }
+    }
+
+    pub(crate) async fn spublish(&self, channel: impl ToArg, payload: impl ToArg) -> Result<i64> {
+        match &self.face {
+            Faced::Asynchronous(client) => client.spublish(channel, payload).await,
+            Faced::Blocking(client) => here(|| client.spublish(channel, payload)),
+        }
+    }
+}
+
+async fn connected(config: Config) -> tidings::Client {
+    let client = tidings::Client::connect(config).await;
+    client.expect("the server takes connections")
 }
 
 impl Deref for Client {
     type Target = tidings::Client;
 
     fn deref(&self) -> &tidings::Client {
-        &self.commands
+        self.commands.as_ref().expect("it is not alone")
+    }
+}
+
+/// What a case runs on.
+pub(crate) struct Setup {
+    server: Server,
+    /// Whether a case of the asynchronous face may block, while the client goes on.
+    may_block: bool,
+}
+
+impl From<Server> for Setup {
+    fn from(server: Server) -> Self {
+        Self {
+            server,
+            may_block: false,
+        }
     }
 }
 
@@ -103,20 +172,43 @@ pub(crate) fn plain(binary: &Binary) -> Server {
     Server::builder().binary(binary).start_or_panic()
 }
 
+/// As [`plain`], for cases that block.
+pub(crate) fn on_threads(binary: &Binary) -> Setup {
+    Setup {
+        server: plain(binary),
+        may_block: true,
+    }
+}
+
 /// Runs a case on every server of the matrix in both protocols, each time on a server of its own.
-pub(crate) fn run<F: Future<Output = ()>>(
+pub(crate) fn run<S: Into<Setup>, F: Future<Output = ()>>(
     face: Face,
-    start: impl Fn(&Binary) -> Server,
+    start: impl Fn(&Binary) -> S,
     case: impl Fn(Case) -> F,
 ) {
     for binary in matrix() {
         for protocol in Protocol::ALL {
             // Which run a failure belongs to: shown only then.
             println!("on {binary}, {protocol:?}");
-            let server = start(&binary);
-            run_one(face, support::Case { server, protocol }, &case);
+            run_one(face, start(&binary), protocol, &case);
         }
     }
+}
+
+/// Runs a case on this server.
+pub(crate) fn run_one<F: Future<Output = ()>>(
+    face: Face,
+    setup: impl Into<Setup>,
+    protocol: Protocol,
+    test: impl Fn(Case) -> F,
+) {
+    let Setup { server, may_block } = setup.into();
+    let runtime = match may_block {
+        true => Face::Blocking.runtime(),
+        false => face.runtime(),
+    };
+    let case = support::Case { server, protocol };
+    runtime.block_on(test(Case { case, face }));
 }
 
 /// As [`run`], on a [`plain`] server, for what only the asynchronous face has.
@@ -124,22 +216,18 @@ pub(crate) fn asynchronously<F: Future<Output = ()>>(test: impl Fn(Case) -> F) {
     run(Face::Asynchronous, plain, test);
 }
 
-/// Runs a case on this server.
-pub(crate) fn run_one<F: Future<Output = ()>>(
-    face: Face,
-    case: support::Case,
-    test: impl Fn(Case) -> F,
-) {
-    face.runtime().block_on(test(Case { case, face }));
-}
-
 impl Face {
-    pub(crate) const ALL: [Self; 1] = [Self::Asynchronous];
+    pub(crate) const ALL: [Self; 2] = [Self::Asynchronous, Self::Blocking];
 
     /// A runtime on which a case of this face can wait.
     pub(crate) fn runtime(self) -> Runtime {
         let runtime = match self {
             Self::Asynchronous => Builder::new_current_thread().enable_all().build(),
+            // Where one thread blocks, another one takes its tasks.
+            Self::Blocking => Builder::new_multi_thread()
+                .worker_threads(1)
+                .enable_all()
+                .build(),
         };
         runtime.expect("a runtime")
     }
@@ -151,6 +239,7 @@ impl Face {
 macro_rules! on_both_faces {
     ($([$start:ident] $($case:ident,)+)+) => {
         $crate::on_both_faces!(@ asynchronous Asynchronous $($(($start $case))+)+);
+        $crate::on_both_faces!(@ blocking Blocking $($(($start $case))+)+);
     };
     (@ $module:ident $face:ident $(($start:ident $case:ident))+) => {
         mod $module {

@@ -7,14 +7,16 @@ use std::time::Duration;
 use futures_core::Stream;
 use tidings::{
     Bytes, Error, Event, FromPayload, Gap, HandlerOutcome, Message, Overflow, Result, Stats,
-    SubscriptionStatus, ToArg, ToArgs,
+    SubscriptionStatus, ToArg, ToArgs, blocking,
 };
 
+use super::waiting::{at_once, here};
 use crate::support::Reads;
 
 #[derive(Debug)]
 pub(crate) enum PubSubBuilder<P = Bytes> {
     Asynchronous(tidings::PubSubBuilder<P>),
+    Blocking(blocking::PubSubBuilder<P>),
 }
 
 /// The same method of either builder.
@@ -22,6 +24,7 @@ macro_rules! built {
     ($builder:expr, $inner:ident => $call:expr) => {
         match $builder {
             PubSubBuilder::Asynchronous($inner) => PubSubBuilder::Asynchronous($call),
+            PubSubBuilder::Blocking($inner) => PubSubBuilder::Blocking($call),
         }
     };
 }
@@ -61,6 +64,9 @@ impl<P: FromPayload> IntoFuture for PubSubBuilder<P> {
             Self::Asynchronous(builder) => {
                 Box::pin(async { builder.await.map(PubSub::Asynchronous) })
             }
+            Self::Blocking(builder) => {
+                Box::pin(async { here(|| builder.open()).map(PubSub::Blocking) })
+            }
         }
     }
 }
@@ -68,6 +74,7 @@ impl<P: FromPayload> IntoFuture for PubSubBuilder<P> {
 #[derive(Debug)]
 pub(crate) enum PubSub<P = Bytes> {
     Asynchronous(tidings::PubSub<P>),
+    Blocking(blocking::PubSub<P>),
 }
 
 /// A method that waits, of either face.
@@ -75,6 +82,7 @@ macro_rules! waits {
     ($pubsub:expr, $inner:ident => $call:expr) => {
         match $pubsub {
             PubSub::Asynchronous($inner) => $call.await,
+            PubSub::Blocking($inner) => here(|| $call),
         }
     };
 }
@@ -84,6 +92,7 @@ macro_rules! looks {
     ($pubsub:expr, $inner:ident => $call:expr) => {
         match $pubsub {
             PubSub::Asynchronous($inner) => $call,
+            PubSub::Blocking($inner) => $call,
         }
     };
 }
@@ -130,6 +139,7 @@ impl<P: FromPayload> PubSub<P> {
     pub(crate) fn asynchronous(&mut self) -> &mut tidings::PubSub<P> {
         match self {
             Self::Asynchronous(pubsub) => pubsub,
+            Self::Blocking(_) => panic!("the blocking face has no such thing"),
         }
     }
 
@@ -146,6 +156,11 @@ impl<P: FromPayload> PubSub<P> {
     {
         match self {
             Self::Asynchronous(pubsub) => pubsub.subscribe_with_async(name, handler).await,
+            Self::Blocking(pubsub) => {
+                let mut handler = handler;
+                let blocks = move |message| at_once(handler(message));
+                here(|| pubsub.subscribe_with(name, blocks))
+            }
         }
     }
 
@@ -163,6 +178,7 @@ impl<P: FromPayload> PubSub<P> {
     pub(crate) async fn next_item(&mut self) -> Option<Result<Event<P>>> {
         match self {
             Self::Asynchronous(pubsub) => poll_fn(|cx| Pin::new(&mut *pubsub).poll_next(cx)).await,
+            Self::Blocking(pubsub) => here(|| Iterator::next(pubsub)),
         }
     }
 
@@ -205,6 +221,7 @@ impl<P: FromPayload> PubSub<P> {
     pub(crate) fn handle(&self) -> Handle {
         match self {
             Self::Asynchronous(pubsub) => Handle::Asynchronous(pubsub.handle()),
+            Self::Blocking(pubsub) => Handle::Blocking(pubsub.handle()),
         }
     }
 }
@@ -222,6 +239,7 @@ impl Reads for PubSub {
 #[derive(Debug, Clone)]
 pub(crate) enum Handle {
     Asynchronous(tidings::PubSubHandle),
+    Blocking(blocking::PubSubHandle),
 }
 
 /// Methods of the handle that wait for the server's answer.
@@ -231,6 +249,7 @@ macro_rules! requesting {
             pub(crate) async fn $method<S>(&self, names: impl ToArgs<S>) -> Result<()> {
                 match self {
                     Self::Asynchronous(handle) => handle.$method(names).await,
+                    Self::Blocking(handle) => here(|| handle.$method(names)),
                 }
             }
         )+
@@ -244,12 +263,14 @@ impl Handle {
     pub(crate) fn without_waiting(&self) -> Asking {
         match self {
             Self::Asynchronous(handle) => Asking::Asynchronous(handle.clone()),
+            Self::Blocking(handle) => Asking::Blocking(handle.without_waiting()),
         }
     }
 
     pub(crate) fn is_subscribed(&self) -> bool {
         match self {
             Self::Asynchronous(handle) => handle.is_subscribed(),
+            Self::Blocking(handle) => handle.is_subscribed(),
         }
     }
 }
@@ -257,6 +278,7 @@ impl Handle {
 #[derive(Debug, Clone)]
 pub(crate) enum Asking {
     Asynchronous(tidings::PubSubHandle),
+    Blocking(blocking::PubSubHandle),
 }
 
 /// Methods of the handle that make a request and do not wait for its answer.
@@ -266,6 +288,7 @@ macro_rules! asking {
             pub(crate) fn $method<S>(&self, names: impl ToArgs<S>) {
                 match self {
                     Self::Asynchronous(handle) => drop(handle.$method(names)),
+                    Self::Blocking(handle) => handle.$method(names).expect("it can be asked for"),
                 }
             }
         )+

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use futures_core::Stream;
-use tidings::{Client, Commands, Error, ErrorKind, Event, PubSub, PubSubHandle, Result};
+use tidings::{Client, Error, ErrorKind, Event, PubSub, PubSubHandle, Result};
 
 use crate::faces::asynchronously;
 use crate::reading::{publish_later, subscribed};

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use tidings::{Commands, Event};
+use tidings::Event;
 
 use crate::faces::{Case, plain};
 use crate::lanes::Lanes;

@@ -1,6 +1,6 @@
 //! Confirmed or refused: SPEC items PS-03, PS-04, PS-05.
 
-use tidings::{Commands, ErrorKind};
+use tidings::ErrorKind;
 use tidings_testkit::{Binary, Server};
 
 use crate::faces::{Case, plain};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tidings::{Commands, Event};
+use tidings::Event;
 
 use crate::faces::{Case, plain};
 use crate::on_both_faces;

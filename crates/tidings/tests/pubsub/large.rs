@@ -3,12 +3,12 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use tidings::{Bytes, Commands};
+use tidings::Bytes;
 use tidings_testkit::{Binary, Protocol, Server, ServerBuilder};
 
 use crate::faces::{self, Case, Face};
 use crate::on_both_faces;
-use crate::support::{self, SOON, read};
+use crate::support::{SOON, read};
 
 on_both_faces! {
     [without_output_limit]
@@ -75,10 +75,9 @@ async fn ps_10_a_payload_of_64_mib_arrives_as_it_was_sent(case: Case) {
 #[test]
 fn ps_10_a_payload_of_512_mib_arrives_as_it_was_sent() {
     for face in Face::ALL {
-        let case = support::Case {
-            server: unlimited(Server::builder()),
-            protocol: Protocol::Resp3,
-        };
-        faces::run_one(face, case, async |case| receive_large(&case, 512).await);
+        let server = unlimited(Server::builder());
+        faces::run_one(face, server, Protocol::Resp3, async |case| {
+            receive_large(&case, 512).await;
+        });
     }
 }

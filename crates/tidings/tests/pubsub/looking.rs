@@ -150,7 +150,7 @@ fn ps_11_subscriptions_says_that_a_slot_is_elsewhere() {
                 (peer, commands, connection)
             });
             face.runtime().block_on(async {
-                let mut pubsub = Client::connect(face, config).await.pubsub().await.unwrap();
+                let mut pubsub = Client::alone(face, config).await.pubsub().await.unwrap();
                 pubsub.ssubscribe("s").await.unwrap();
                 assert_eq!(read(&mut pubsub, 1).await, ["ssubscribe s 1"]);
                 let item = tokio::time::timeout(SOON, pubsub.next()).await.unwrap();

@@ -1,6 +1,7 @@
 //! The Pub/Sub object on real servers, through both of its faces: SPEC items PS, HN, IG, GM, IT.
 //!
-//! A file has its table of cases at the top. What only one face has is in `asynchronous`.
+//! A file has its table of cases at the top. What only the asynchronous face has is in `asynchronous`.
+#![cfg(feature = "blocking")]
 
 #[path = "../faces/mod.rs"]
 mod faces;

@@ -1,7 +1,5 @@
 //! Messages: SPEC items PS-09, PS-10.
 
-use tidings::Commands;
-
 use crate::faces::{Case, plain};
 use crate::on_both_faces;
 use crate::support::{assert_quiet, next, read};

@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use tidings::{Commands, Event};
+use tidings::Event;
 
 use crate::faces::{Case, plain};
 use crate::lanes::Lanes;

@@ -1,6 +1,6 @@
 //! What can be a name: SPEC item PS-02.
 
-use tidings::{Bytes, Commands, Result};
+use tidings::{Bytes, Result};
 
 use crate::faces::{Case, plain};
 use crate::support::{assert_ended, assert_quiet, error, next, read, short};

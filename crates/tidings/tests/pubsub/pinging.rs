@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
-use tidings::{Commands, ErrorKind, Event};
+use tidings::{ErrorKind, Event};
 
 use crate::faces::{Case, plain};
 use crate::lanes::Lanes;

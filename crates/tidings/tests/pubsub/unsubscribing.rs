@@ -1,6 +1,6 @@
 //! Unsubscribing: SPEC items PS-06, PS-07.
 
-use tidings::{Commands, Event};
+use tidings::Event;
 use tidings_testkit::{Checker, Publisher};
 
 use crate::faces::{Case, plain};

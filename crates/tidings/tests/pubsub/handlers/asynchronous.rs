@@ -4,7 +4,7 @@ use std::future::Ready;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidings::{Commands, Error, ErrorKind, Event, Message};
+use tidings::{Error, ErrorKind, Event, Message};
 
 use super::{Log, let_handle, read_all, silent, sources};
 use crate::faces::asynchronously;

@@ -1,6 +1,6 @@
 //! Handlers that fail: SPEC item HN-05.
 
-use tidings::{Commands, Error, ErrorKind, Message};
+use tidings::{Error, ErrorKind, Message};
 
 use super::{Log, read_all, silent, sources};
 use crate::faces::{Case, plain};

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tidings::{Commands, Message};
+use tidings::Message;
 
 use super::{Log, let_handle, read_all, silent};
 use crate::faces::{Case, plain};
