@@ -17,7 +17,7 @@ use tidings_testkit::{
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
 
-use crate::support::{Case, SOON};
+use crate::support::{Case, Reads, SOON};
 
 fn runtime() -> Runtime {
     tokio::runtime::Builder::new_multi_thread()
@@ -130,7 +130,7 @@ pub(crate) fn confirm(connection: &mut ScriptedConnection, protocol: Protocol, c
 }
 
 /// Reads until a gap has come, that included.
-pub(crate) async fn read_to_gap(pubsub: &mut PubSub) -> Vec<Event> {
+pub(crate) async fn read_to_gap(pubsub: &mut impl Reads) -> Vec<Event> {
     let mut events = Vec::new();
     loop {
         let event = crate::support::next(pubsub).await;
