@@ -43,6 +43,7 @@ pub use keepalive::{Keepalive, Liveness};
 pub use pubsub::Subscriptions;
 
 // ---- the RESP half ----
+mod charset;
 mod command;
 mod convert;
 mod error;
@@ -60,9 +61,11 @@ pub mod fuzzing {
     pub use crate::resp::fuzzing::decode;
 }
 
+pub use charset::Charset;
 pub use command::{Args, Blocking, Command, CommandRef, ConnectionChange, Keys, cmd, may_block};
 pub use convert::{
-    ArgWriter, FromReply, Many, One, PairRefs, Pairs, ToArg, ToArgs, TripleRefs, Triples,
+    Arg, ArgError, ArgWriter, FromReply, Many, One, PairRefs, Pairs, ToArg, ToArgs, TripleRefs,
+    Triples,
 };
 pub use error::{DecodeError, Error, ProtocolError, ServerError};
 pub use limits::Limits;

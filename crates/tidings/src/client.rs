@@ -6,7 +6,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use tidings_proto::pubsub::SubscriptionKind;
-use tidings_proto::{Blob, Command, FromReply, ToArgs, cmd};
+use tidings_proto::{Blob, Charset, Command, FromReply, ToArgs, cmd};
 use tokio::runtime::Handle;
 
 use crate::commands::Commands;
@@ -221,6 +221,11 @@ impl Client {
         MonitorBuilder::new(self.clone())
     }
 
+    #[inline]
+    pub(crate) fn charset(&self) -> Charset {
+        self.inner.config.text_charset()
+    }
+
     pub(crate) fn config(&self) -> &Arc<Config> {
         &self.inner.config
     }
@@ -273,10 +278,11 @@ impl<'a> Commands for &'a Client {
     type Output<T: FromReply> = Run<'a, T>;
 
     fn run<T: FromReply>(self, command: Command) -> Run<'a, T> {
-        Run::shared(&self.inner.mailbox, &self.inner.pool, command)
+        let charset = self.charset();
+        Run::shared(&self.inner.mailbox, &self.inner.pool, command, charset)
     }
 
     fn run_known<T: FromReply>(self, command: Command) -> Run<'a, T> {
-        Run::known(&self.inner.mailbox, command)
+        Run::known(&self.inner.mailbox, command, self.charset())
     }
 }

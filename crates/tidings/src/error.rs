@@ -6,9 +6,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tidings_proto::ServerError;
+use tidings_proto::{ArgError, ServerError};
 
-use crate::pubsub::Gap;
+use crate::pubsub::{Gap, Message};
 
 /// What [`Client`](crate::Client) calls and streams give back.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -27,6 +27,7 @@ struct Inner {
     server: Option<ServerError>,
     may_have_run: bool,
     raw: Option<Bytes>,
+    raw_message: Option<Message>,
     command: Option<usize>,
     gap: Option<Gap>,
 }
@@ -73,6 +74,7 @@ impl Error {
             server: None,
             may_have_run: false,
             raw: None,
+            raw_message: None,
             command: None,
             gap: None,
         }))
@@ -130,6 +132,11 @@ impl Error {
         self
     }
 
+    pub(crate) fn with_raw_message(mut self, raw: Message) -> Self {
+        self.inner_mut().raw_message = Some(raw);
+        self
+    }
+
     pub(crate) fn with_gap(mut self, gap: Gap) -> Self {
         self.inner_mut().gap = Some(gap);
         self
@@ -174,7 +181,14 @@ impl Error {
     /// The payload that could not be decoded, as it came; of a [`Monitor`](crate::Monitor), the line that could not
     /// be read.
     pub fn raw_payload(&self) -> Option<&Bytes> {
-        self.0.raw.as_ref()
+        let message = self.0.raw_message.as_ref().map(Message::payload);
+        message.or(self.0.raw.as_ref())
+    }
+
+    /// The message whose payload could not be decoded, as it came: with its channel, the pattern that it came for, and
+    /// the [raw payload](Self::raw_payload).
+    pub fn raw_message(&self) -> Option<&Message> {
+        self.0.raw_message.as_ref()
     }
 
     /// What is missing in the place of a stream where this error stands, if anything is: of a
@@ -264,6 +278,13 @@ impl From<tidings_proto::Error> for Error {
             }
             other => Self::new(ErrorKind::Protocol, other.to_string()),
         }
+    }
+}
+
+impl From<ArgError> for Error {
+    /// Nothing was sent.
+    fn from(error: ArgError) -> Self {
+        Self::misuse(format!("an argument cannot be sent: {error}"))
     }
 }
 

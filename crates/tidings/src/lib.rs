@@ -44,6 +44,8 @@
 //!
 //! # Cargo features
 //!
+//! - `charset`: text in other encodings than UTF-8, by [`Config`](Config#charset).
+//! - `json`: payloads as JSON, `Json<T>`, of any type that serde knows.
 //! - `tls`: `rediss://` and `valkeys://` with rustls and the system's certificates.
 
 #[cfg(feature = "blocking")]
@@ -73,6 +75,8 @@ pub use config::{Config, IntoConfig, ProtocolVersion};
 pub use error::{Error, ErrorKind, Result};
 pub use monitor::{Monitor, MonitorBuilder};
 pub use pipeline::{Execute, ExecuteEach, FromReplies, Pipeline, Replies};
+#[cfg(feature = "json")]
+pub use pubsub::Json;
 pub use pubsub::{
     Confirmation, Confirming, Event, FromPayload, Gap, GapCause, HandlerOutcome, Message, Overflow,
     PayloadError, PubSub, PubSubBuilder, PubSubHandle, Stats,
@@ -85,8 +89,9 @@ pub use subscription::{Names, SubscribeTo, Subscription, SubscriptionBuilder};
 pub use tidings_proto::monitor::{MonitorClient, MonitorEvent};
 pub use tidings_proto::pubsub::{SubscriptionKind, SubscriptionState, SubscriptionStatus};
 pub use tidings_proto::{
-    ArgWriter, Args, Blob, Blocking, Command, CommandRef, ConnectionChange, DecodeError,
-    Error as ReplyError, FromReply, Keys, Limits, Reply, ServerError, ToArg, ToArgs, Value, cmd,
+    Arg, ArgError, ArgWriter, Args, Blob, Blocking, Charset, Command, CommandRef, ConnectionChange,
+    DecodeError, Error as ReplyError, FromReply, Keys, Limits, Reply, ServerError, ToArg, ToArgs,
+    Value, cmd,
 };
 pub use transaction::Transact;
 pub use watch::Watch;

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use tidings_proto::{Blob, Blocking, Command, FromReply, Reply};
+use tidings_proto::{Blob, Blocking, Charset, Command, FromReply, Reply};
 
 use crate::commands::refused;
 use crate::driver::body::{Answer, Body, Patience};
@@ -27,6 +27,7 @@ pub struct Run<'a, T> {
     state: State<'a>,
     /// The connection, if it is one that a [`Watch`](crate::Watch) has.
     watching: Option<&'a Own>,
+    charset: Charset,
     reply: PhantomData<fn() -> T>,
 }
 
@@ -39,51 +40,68 @@ enum State<'a> {
 
 impl<'a, T> Run<'a, T> {
     #[inline]
-    fn new(state: State<'a>, watching: Option<&'a Own>) -> Self {
+    fn new(state: State<'a>, watching: Option<&'a Own>, charset: Charset) -> Self {
         Self {
             state,
             watching,
+            charset,
             reply: PhantomData,
         }
     }
 
     /// Over the connection that is shared, or one of the pool's if it blocks.
-    pub(crate) fn shared(mailbox: &'a Mailbox, pool: &Arc<Pool>, command: Command) -> Self {
-        let state = match refused(command.view()) {
-            Some(error) => State::Refused(Some(error)),
-            None => match command.view().blocks() {
-                None => return Self::known(mailbox, command),
-                Some(blocking) => {
-                    let body = body(command, patience(blocking));
-                    State::Elsewhere(Box::pin(Arc::clone(pool).run(body)))
-                }
-            },
+    pub(crate) fn shared(
+        mailbox: &'a Mailbox,
+        pool: &Arc<Pool>,
+        command: Command,
+        charset: Charset,
+    ) -> Self {
+        if let Some(error) = refused(command.view()) {
+            return Self::refused(error);
+        }
+        let Some(blocking) = command.view().blocks() else {
+            return Self::known(mailbox, command, charset);
         };
-        Self::new(state, None)
+        let command = match command.in_charset(charset) {
+            Ok(command) => command,
+            Err(error) => return Self::refused(error.into()),
+        };
+        let body = body(command, patience(blocking));
+        let state = State::Elsewhere(Box::pin(Arc::clone(pool).run(body)));
+        Self::new(state, None, charset)
+    }
+
+    #[cold]
+    pub(crate) fn refused(error: Error) -> Self {
+        Self::new(State::Refused(Some(error)), None, Charset::UTF_8)
     }
 
     /// Over the connection that is shared, since it is known that the command may.
     #[inline]
-    pub(crate) fn known(mailbox: &'a Mailbox, command: Command) -> Self {
+    pub(crate) fn known(mailbox: &'a Mailbox, command: Command, charset: Charset) -> Self {
+        let command = match command.in_charset(charset) {
+            Ok(command) => command,
+            Err(error) => return Self::refused(error.into()),
+        };
         let body = body(command, Patience::Usual);
-        Self::new(State::Sending(Sending::new(mailbox, body)), None)
+        Self::new(State::Sending(Sending::new(mailbox, body)), None, charset)
     }
 
-    /// Over the connection of a watch.
-    pub(crate) fn watching(own: &'a Own, command: Command) -> Self {
+    /// Over the connection of a watch; the command is in its charset already.
+    pub(crate) fn watching(own: &'a Own, command: Command, charset: Charset) -> Self {
         let view = command.view();
         if let Some(error) = refused(view) {
-            return Self::new(State::Refused(Some(error)), None);
+            return Self::refused(error);
         }
         let patience = view.blocks().map_or(Patience::Usual, patience);
         let body = body(command, patience);
-        Self::new(State::Sending(own.send(body)), Some(own))
+        Self::new(State::Sending(own.send(body)), Some(own), charset)
     }
 
     /// Over the connection of a watch, since it is known that the command may.
-    pub(crate) fn known_watching(own: &'a Own, command: Command) -> Self {
+    pub(crate) fn known_watching(own: &'a Own, command: Command, charset: Charset) -> Self {
         let body = body(command, Patience::Usual);
-        Self::new(State::Sending(own.send(body)), Some(own))
+        Self::new(State::Sending(own.send(body)), Some(own), charset)
     }
 }
 
@@ -122,7 +140,8 @@ impl<T: FromReply> Future for Run<'_, T> {
             }),
             None => answer,
         };
-        Poll::Ready(answer.and_then(decode))
+        let charset = this.charset;
+        Poll::Ready(answer.and_then(|answer| decode(answer, charset)))
     }
 }
 
@@ -154,12 +173,13 @@ pub(crate) fn lost_while_watching(error: Error) -> Error {
 }
 
 /// What a command's answer is to its caller.
-pub(crate) fn decode<T: FromReply>(answer: Answer) -> Result<T> {
+pub(crate) fn decode<T: FromReply>(answer: Answer, charset: Charset) -> Result<T> {
     match answer {
-        Answer::Reply(frame) => decode_frame(&frame),
+        Answer::Reply(frame) => decode_frame(&frame, charset),
         // Of a command that is large or takes its time: the last part has the reply.
         Answer::Replies(parts) if parts.len() == 1 => {
-            Ok(T::from_reply(Reply::parse_shared(&parts[0])?)?)
+            let reply = Reply::parse_shared(&parts[0])?;
+            Ok(T::from_reply(reply.in_charset(charset))?)
         }
         Answer::Replies(_) | Answer::Exec(_) => Err(Error::new(
             ErrorKind::Protocol,
@@ -168,10 +188,10 @@ pub(crate) fn decode<T: FromReply>(answer: Answer) -> Result<T> {
     }
 }
 
-fn decode_frame<T: FromReply>(frame: &Blob) -> Result<T> {
+fn decode_frame<T: FromReply>(frame: &Blob, charset: Charset) -> Result<T> {
     let reply = match frame.shared() {
         Some(bytes) => Reply::parse_shared(bytes)?,
         None => Reply::parse(frame)?,
     };
-    Ok(T::from_reply(reply)?)
+    Ok(T::from_reply(reply.in_charset(charset))?)
 }

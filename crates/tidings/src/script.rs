@@ -148,7 +148,8 @@ where
     if error.code() != "NOSCRIPT" {
         return failed(&error);
     }
-    let whole = cmd(eval).arg(script.source()).arg(by_digest.args().skip(1));
+    let args = by_digest.owned_args();
+    let whole = cmd(eval).arg(script.source().as_bytes()).arg(&args[1..]);
     match client.run::<Result<T, ServerError>>(whole).await? {
         Ok(value) => Ok(value),
         Err(error) => failed(&error),

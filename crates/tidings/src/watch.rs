@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tidings_proto::{Command, FromReply, ToArgs, cmd};
+use tidings_proto::{Charset, Command, FromReply, ToArgs, cmd};
 
 use crate::client::Client;
 use crate::commands::Commands;
@@ -92,6 +92,7 @@ pub struct Watch {
     watched: Watched,
     /// What was sent to watch keys.
     watches: Mutex<Vec<Command>>,
+    charset: Charset,
 }
 
 impl Watch {
@@ -99,15 +100,18 @@ impl Watch {
         if command.is_empty() {
             return Err(Error::misuse("there is no key to watch: name at least one"));
         }
+        let charset = client.charset();
+        let command = command.in_charset(charset)?;
         loop {
             let own = client.pool().connection().await?;
             match own.send(body(command.clone())).await {
                 Ok(answer) => {
                     let watched = Watched(Some(own));
-                    decode::<()>(answer)?;
+                    decode::<()>(answer, charset)?;
                     return Ok(Self {
                         watched,
                         watches: Mutex::new(vec![command]),
+                        charset,
                     });
                 }
                 // The server has closed it while nobody looked. The next one may be new.
@@ -131,8 +135,9 @@ impl Watch {
         if command.is_empty() {
             return Ok(());
         }
+        let command = command.in_charset(self.charset)?;
         self.watches().push(command.clone());
-        Run::known_watching(self.watched.own(), command).await
+        Run::known_watching(self.watched.own(), command, self.charset).await
     }
 
     fn watches(&self) -> MutexGuard<'_, Vec<Command>> {
@@ -145,7 +150,7 @@ impl Watch {
     /// Executing gives an error of kind [`Watch`](crate::ErrorKind::Watch) if a watched key has changed: nothing has
     /// run then. Without commands it checks all the same.
     pub fn multi(self) -> Pipeline {
-        Pipeline::watching(self.watched)
+        Pipeline::watching(self.watched, self.charset)
     }
 
     /// Notes that a command is run that writes one of the watched keys: the server takes that for a change.
@@ -203,8 +208,12 @@ impl<'a> Commands for &'a Watch {
     type Output<T: FromReply> = Run<'a, T>;
 
     fn run<T: FromReply>(self, command: Command) -> Run<'a, T> {
+        let command = match command.in_charset(self.charset) {
+            Ok(command) => command,
+            Err(error) => return Run::refused(error.into()),
+        };
         self.note_write(&command);
-        Run::watching(self.watched.own(), command)
+        Run::watching(self.watched.own(), command, self.charset)
     }
 }
 

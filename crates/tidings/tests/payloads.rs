@@ -3,7 +3,10 @@
 mod support;
 
 use std::fmt::Debug;
+use std::future::poll_fn;
+use std::pin::Pin;
 
+use futures_core::Stream;
 use support::{SOON, error, on_each};
 use tidings::{
     Bytes, Client, Commands, Confirmation, ErrorKind, FromPayload, Message, PayloadError, PubSub,
@@ -167,6 +170,13 @@ fn en_03_the_next_message_follows_an_undecodable_one_whichever_way_it_is_read() 
         let failed = error(next(&mut pubsub).await);
         // The message's channel, not the pattern that it came for.
         assert!(failed.to_string().contains("message of a1 "), "{failed}");
+        let message: &Message = failed.raw_message().unwrap();
+        assert_eq!(
+            (message.kind(), message.channel()),
+            ("pmessage", &b"a1"[..])
+        );
+        assert_eq!(message.pattern(), Some(&b"a*"[..]));
+        assert_eq!(message.payload(), "x");
         assert_eq!(raw(failed), "x");
         let event = pubsub.get_message(SOON).await.unwrap().unwrap();
         assert_eq!(value(event.into_message().unwrap()), 2);
@@ -194,10 +204,128 @@ fn en_03_an_undecodable_payload_does_not_reach_the_handler() {
         let failed = error(pubsub.next_message(SOON).await);
         assert_eq!(failed.kind(), ErrorKind::Decode);
         assert_eq!(failed.raw_payload().unwrap(), "-1");
+        assert_eq!(failed.raw_message().unwrap().channel(), b"handled");
         client.publish("a", 3).await.unwrap();
         assert_eq!(next(&mut pubsub).await.unwrap().payload(), &3);
         assert_eq!(heard.try_iter().collect::<Vec<_>>(), [1, 2]);
     });
+}
+
+#[test]
+fn en_03_the_stream_goes_on_behind_an_undecodable_payload() {
+    on_each(async |case| {
+        let client = case.client().await;
+        let mut pubsub = subscribed::<i64>(&client).await;
+        let long = "x".repeat(100_000);
+        for payload in ["1", "x", &long, "2"] {
+            client.publish("a", payload).await.unwrap();
+        }
+        let mut items = Vec::new();
+        for _ in 0..4 {
+            let item = poll_fn(|cx| Pin::new(&mut pubsub).poll_next(cx));
+            items.push(tokio::time::timeout(SOON, item).await.unwrap().unwrap());
+        }
+        for (item, raw) in items.iter().zip(["1", "x", &long, "2"]) {
+            match item {
+                Ok(event) => assert_eq!(event.message().unwrap().payload().to_string(), raw),
+                Err(error) => {
+                    let message = error.raw_message().unwrap();
+                    assert_eq!(
+                        (message.channel_str().as_ref(), &*message.text()),
+                        ("a", raw)
+                    );
+                }
+            }
+        }
+        assert_eq!(items.iter().filter(|item| item.is_err()).count(), 2);
+    });
+}
+
+#[cfg(feature = "json")]
+mod json {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize, Serialize};
+    use tidings::Json;
+
+    use super::*;
+
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    struct Order {
+        id: u64,
+        items: Vec<String>,
+    }
+
+    fn order() -> Order {
+        Order {
+            id: u64::MAX,
+            items: vec!["süß".into(), "\u{1f389}\0".into()],
+        }
+    }
+
+    #[test]
+    fn en_01_values_are_published_and_received_as_json() {
+        on_each(async |case| {
+            let client = case.client().await;
+            let mut pubsub = subscribed::<Json<Order>>(&client).await;
+            assert_eq!(client.publish("a", Json(&order())).await.unwrap(), 1);
+            let mut pipeline = client.pipeline();
+            pipeline.publish("a", Json(order()));
+            let (1,) = pipeline.execute().await.unwrap() else {
+                panic!("one receives it");
+            };
+            for _ in 0..2 {
+                let message = next(&mut pubsub).await.unwrap();
+                assert_eq!(message.payload(), &Json(order()));
+                assert_eq!(message.payload().items.len(), 2);
+                assert_eq!(message.into_payload().into_inner(), order());
+            }
+            client.set("order", Json(order())).await.unwrap();
+            let Json(stored): Json<Order> = client.get("order").await.unwrap();
+            assert_eq!(stored, order());
+            client.set("n", 7).await.unwrap();
+            assert_eq!(client.incr("n").await.unwrap(), 8);
+            assert_eq!(client.get::<Json<u8>>("n").await.unwrap(), Json(8));
+        });
+    }
+
+    #[test]
+    fn en_03_what_is_not_the_json_that_was_expected_is_an_error_with_the_raw_message() {
+        on_each(async |case| {
+            let client = case.client().await;
+            let wrong: [&[u8]; 5] = [b"", b"{", b"[]", b"{\"id\":-1,\"items\":[]}", b"\xff"];
+            is_refused::<Json<Order>>(&client, &wrong, "not the JSON that was expected").await;
+            client.set("order", "[]").await.unwrap();
+            let failed = error(client.get::<Json<Order>>("order").await);
+            assert_eq!(failed.kind(), ErrorKind::Decode);
+        });
+    }
+
+    #[test]
+    fn en_01_a_value_that_cannot_be_json_is_a_misuse_and_nothing_is_sent() {
+        on_each(async |case| {
+            let client = case.client().await;
+            let value = Json(BTreeMap::from([((1, 2), 3)]));
+            let mut pubsub = subscribed::<String>(&client).await;
+            case.forget_commands();
+            let failed = error(client.publish("a", &value).await);
+            assert!(failed.is_misuse(), "{failed}");
+            assert!(failed.to_string().contains("cannot be JSON"), "{failed}");
+            let mut pipeline = client.pipeline();
+            pipeline.publish("a", "1").publish("a", &value);
+            let failed = error(pipeline.execute::<()>().await);
+            assert!(
+                failed.is_misuse() && failed.to_string().contains("command 2"),
+                "{failed}"
+            );
+            let failed = error(pubsub.subscribe(&value).await);
+            assert!(failed.is_misuse(), "{failed}");
+            let failed = error(client.watch(&value).await);
+            assert!(failed.is_misuse(), "{failed}");
+            assert!(pubsub.channels().len() == 1);
+            assert!(case.commands_run().is_empty(), "{:?}", case.commands_run());
+        });
+    }
 }
 
 #[test]

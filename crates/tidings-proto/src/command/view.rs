@@ -38,7 +38,7 @@ pub struct CommandRef<'a> {
 impl<'a> CommandRef<'a> {
     /// `bytes` are one command that this crate wrote.
     #[inline]
-    pub(super) fn new(bytes: &'a [u8], words: usize) -> Self {
+    pub(crate) fn new(bytes: &'a [u8], words: usize) -> Self {
         Self { bytes, words }
     }
 

@@ -10,6 +10,7 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 
+use super::{Arg, ArgError, Notes};
 use crate::{blob::Blob, resp::encode::bulk};
 
 /// Below and above these magnitudes a float is written with an exponent: without one, the shortest
@@ -80,7 +81,7 @@ pub trait ToArgs<Shape> {
     fn write_all(self, writer: &mut ArgWriter<'_>);
 
     /// All arguments, each on its own.
-    fn collect_args(self) -> Vec<Blob>
+    fn collect_args(self) -> Vec<Arg>
     where
         Self: Sized,
     {
@@ -215,21 +216,21 @@ pub struct ArgWriter<'w> {
 
 #[derive(Debug)]
 enum Sink<'w> {
-    /// A command that is being encoded.
-    Wire(&'w mut Vec<u8>),
-    List(&'w mut Vec<Blob>),
+    /// A command that is being encoded, what is noted of it, and how many words it had before.
+    Wire(&'w mut Vec<u8>, &'w mut Notes, usize),
+    List(&'w mut Vec<Arg>),
 }
 
 impl<'w> ArgWriter<'w> {
     #[inline]
-    pub(crate) fn wire(buffer: &'w mut Vec<u8>) -> Self {
+    pub(crate) fn wire(buffer: &'w mut Vec<u8>, notes: &'w mut Notes, words: usize) -> Self {
         Self {
-            sink: Sink::Wire(buffer),
+            sink: Sink::Wire(buffer, notes, words),
             written: 0,
         }
     }
 
-    fn list(list: &'w mut Vec<Blob>) -> Self {
+    fn list(list: &'w mut Vec<Arg>) -> Self {
         Self {
             sink: Sink::List(list),
             written: 0,
@@ -250,30 +251,53 @@ impl<'w> ArgWriter<'w> {
         self.written
     }
 
-    /// Writes an argument that is text.
+    /// Writes an argument that is text; it is sent in the charset of whoever sends it.
     #[inline]
     pub fn text(&mut self, text: &str) {
-        self.bytes(text.as_bytes());
+        match &mut self.sink {
+            Sink::Wire(buffer, notes, words) => {
+                notes.text(words.saturating_add(self.written), text);
+                bulk(buffer, text.as_bytes());
+            }
+            Sink::List(list) => list.push(Arg::text(text)),
+        }
+        self.written = self.written.saturating_add(1);
     }
 
     /// Writes an argument as it is.
     #[inline]
     pub fn bytes(&mut self, bytes: &[u8]) {
-        self.written = self.written.saturating_add(1);
         match &mut self.sink {
-            Sink::Wire(buffer) => bulk(buffer, bytes),
-            Sink::List(list) => list.push(Blob::copy_from(bytes)),
+            Sink::Wire(buffer, ..) => bulk(buffer, bytes),
+            Sink::List(list) => list.push(Arg::bytes(Blob::copy_from(bytes))),
         }
+        self.written = self.written.saturating_add(1);
+    }
+
+    /// Refuses to be an argument: the command is not sent, and whoever sends it is told why.
+    ///
+    /// For values that turn out not to be writable, such as a map whose keys are no text where JSON is wanted.
+    #[cold]
+    pub fn refuse(&mut self, why: impl Display) {
+        let error = ArgError::new(why);
+        match &mut self.sink {
+            Sink::Wire(buffer, notes, _) => {
+                notes.refuse(error);
+                bulk(buffer, b"");
+            }
+            Sink::List(list) => list.push(Arg::refused(error)),
+        }
+        self.written = self.written.saturating_add(1);
     }
 
     /// Writes an argument that is shared already; where arguments are kept, it is not copied.
     #[inline]
     pub fn shared(&mut self, bytes: &Bytes) {
         match &mut self.sink {
-            Sink::Wire(_) => self.bytes(bytes),
+            Sink::Wire(..) => self.bytes(bytes),
             Sink::List(list) => {
                 self.written = self.written.saturating_add(1);
-                list.push(Blob::from(bytes.clone()));
+                list.push(Arg::bytes(Blob::from(bytes.clone())));
             }
         }
     }
@@ -415,7 +439,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::command::cmd;
+    use crate::{charset::Charset, command::cmd};
+
+    fn kept(list: &[Arg]) -> Blob {
+        list[0].encode(Charset::UTF_8).unwrap()
+    }
 
     /// The arguments as a command holds them, which are those that a list of names gets.
     #[track_caller]
@@ -424,7 +452,10 @@ mod tests {
         let command = cmd("X").arg(args.clone());
         assert_eq!(command.len(), expected.len());
         assert_eq!(command.args().collect::<Vec<_>>(), expected);
-        let names = args.collect_args();
+        let names = args.collect_args().into_iter();
+        let names: Vec<Blob> = names
+            .map(|name| name.encode(Charset::UTF_8).unwrap())
+            .collect();
         assert_eq!(
             names.iter().map(|name| &**name).collect::<Vec<_>>(),
             expected
@@ -538,13 +569,13 @@ mod tests {
     #[test]
     fn a_list_of_names_shares_what_is_shared() {
         let name = Bytes::from(vec![b'x'; 100]);
-        assert_eq!([&name].collect_args()[0].as_ptr(), name.as_ptr());
+        assert_eq!(kept(&[&name].collect_args()).as_ptr(), name.as_ptr());
     }
 
     proptest! {
         #[test]
         fn any_float_reads_back_as_it_was(wide: f64, narrow: f32) {
-            let text = |list: Vec<Blob>| String::from_utf8(list[0].to_vec()).unwrap();
+            let text = |list: Vec<Arg>| String::from_utf8(kept(&list).to_vec()).unwrap();
             let wide_text = text(wide.collect_args());
             let narrow_text = text(narrow.collect_args());
             prop_assert!(wide_text.len() <= 24, "{}", wide_text);

@@ -1,6 +1,10 @@
 //! Commands on the wire: an array of bulk strings, written behind each other into one buffer.
 
-use crate::convert::{ArgWriter, ToArgs};
+use crate::{
+    charset::Charset,
+    command::CommandRef,
+    convert::{ArgError, ArgWriter, Notes, ToArgs},
+};
 
 /// `*`, at least one digit, CRLF.
 const HEADER: &[u8; 4] = b"*0\r\n";
@@ -26,6 +30,7 @@ const CRLF: &[u8; 2] = b"\r\n";
 pub struct CommandWriter<'b> {
     buffer: &'b mut Vec<u8>,
     header: Header,
+    notes: Notes,
 }
 
 impl<'b> CommandWriter<'b> {
@@ -33,15 +38,71 @@ impl<'b> CommandWriter<'b> {
     #[inline]
     pub fn new(buffer: &'b mut Vec<u8>, name: &str) -> Self {
         let header = Header::begin(buffer, name);
-        Self { buffer, header }
+        Self {
+            buffer,
+            header,
+            notes: Notes::default(),
+        }
     }
 
     /// Adds one argument, or as many as there are in `args`.
     #[inline]
     pub fn arg<M>(&mut self, args: impl ToArgs<M>) -> &mut Self {
-        self.header.append(self.buffer, args);
+        self.header.append(self.buffer, &mut self.notes, args);
         self
     }
+
+    /// Writes the text among the arguments in this charset, instead of UTF-8. It is the last thing to be done.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`Command::in_charset`](crate::Command::in_charset). The command is still in the buffer, and not to
+    /// be sent.
+    #[inline]
+    pub fn in_charset(&mut self, charset: Charset) -> Result<(), ArgError> {
+        if self.notes.is_empty() {
+            return Ok(());
+        }
+        let command = self.buffer.get(self.header.start..).unwrap_or_default();
+        let command = CommandRef::new(command, self.header.words);
+        if let Some(encoded) = in_charset(command, &self.notes, charset)? {
+            self.buffer.truncate(self.header.start);
+            self.buffer.extend_from_slice(&encoded);
+        }
+        Ok(())
+    }
+}
+
+/// The command in this charset; `None` if it is in it already.
+#[cold]
+pub(crate) fn in_charset(
+    command: CommandRef<'_>,
+    notes: &Notes,
+    charset: Charset,
+) -> Result<Option<Vec<u8>>, ArgError> {
+    if let Some(error) = notes.refused() {
+        return Err(error.clone());
+    }
+    if charset.is_utf_8() {
+        return Ok(None);
+    }
+    let mut texts = notes.texts().iter().peekable();
+    let mut buffer = Vec::with_capacity(command.as_bytes().len());
+    array_header(&mut buffer, command.len().saturating_add(1));
+    let words = std::iter::once(command.name()).chain(command.args());
+    for (number, word) in words.enumerate() {
+        if texts.next_if_eq(&&number).is_none() {
+            bulk(&mut buffer, word);
+            continue;
+        }
+        let text = String::from_utf8_lossy(word);
+        let encoded = charset.encode(&text);
+        bulk(
+            &mut buffer,
+            &encoded.map_err(|c| ArgError::lacking(charset, c))?,
+        );
+    }
+    Ok(Some(buffer))
 }
 
 /// Where a command's header stands in its buffer, and what it says.
@@ -70,8 +131,13 @@ impl Header {
 
     /// Adds words to the command, which is the last one in `buffer`.
     #[inline]
-    pub(crate) fn append<M>(&mut self, buffer: &mut Vec<u8>, args: impl ToArgs<M>) {
-        let mut writer = ArgWriter::wire(buffer);
+    pub(crate) fn append<M>(
+        &mut self,
+        buffer: &mut Vec<u8>,
+        notes: &mut Notes,
+        args: impl ToArgs<M>,
+    ) {
+        let mut writer = ArgWriter::wire(buffer, notes, self.words);
         args.write_all(&mut writer);
         let written = writer.written();
         self.set_words(buffer, self.words.saturating_add(written));

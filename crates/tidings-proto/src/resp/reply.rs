@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::grammar::{self, Malformed};
 use crate::{
+    charset::Charset,
     error::{ProtocolError, ServerError},
     excerpt::Quoted,
 };
@@ -77,7 +78,7 @@ impl<'a> Reply<'a> {
     /// The bytes are not RESP, or end before the reply does.
     #[inline]
     pub fn parse(frame: &'a [u8]) -> Result<Self, ProtocolError> {
-        Self::parse_owned_by(frame, None)
+        Self::parse_owned_by(frame, Owner::NONE)
     }
 
     /// Like [`Reply::parse`], of a shared buffer: large strings are then taken out of the reply
@@ -88,7 +89,7 @@ impl<'a> Reply<'a> {
     /// The bytes are not RESP, or end before the reply does.
     #[inline]
     pub fn parse_shared(frame: &'a Bytes) -> Result<Self, ProtocolError> {
-        Self::parse_owned_by(frame, Some(frame))
+        Self::parse_owned_by(frame, Owner::of(frame))
     }
 
     /// Views the first of several replies in a row; gives it and the bytes after it, or `None` if it
@@ -107,7 +108,7 @@ impl<'a> Reply<'a> {
     /// # Ok::<(), tidings_proto::ProtocolError>(())
     /// ```
     pub fn split(input: &'a [u8]) -> Result<Option<(Self, &'a [u8])>, ProtocolError> {
-        Self::split_owned_by(input, None)
+        Self::split_owned_by(input, Owner::NONE)
     }
 
     /// [`Reply::split`] at the beginning of `input`, a part of `owner`, that large strings share.
@@ -119,7 +120,7 @@ impl<'a> Reply<'a> {
         input: &'a [u8],
         owner: &'a Bytes,
     ) -> Result<Option<(Self, &'a [u8])>, ProtocolError> {
-        Self::split_owned_by(input, Some(owner))
+        Self::split_owned_by(input, Owner::of(owner))
     }
 
     /// What kind of reply this is, in words: `"bulk string"`, `"nil"`.
@@ -178,8 +179,32 @@ impl<'a> Reply<'a> {
         }
     }
 
+    /// The same reply, of which text is decoded from this charset: its bulk and verbatim strings, and those of its
+    /// elements. The others are ASCII.
     #[inline]
-    fn parse_owned_by(frame: &'a [u8], owner: Option<&'a Bytes>) -> Result<Self, ProtocolError> {
+    #[must_use]
+    pub fn in_charset(mut self, charset: Charset) -> Self {
+        match &mut self {
+            Self::Bulk(text) | Self::Verbatim { text, .. } => text.owner.charset = charset,
+            Self::Array(elements)
+            | Self::Set(elements)
+            | Self::Map(elements)
+            | Self::Push(elements) => elements.owner.charset = charset,
+            _ => {}
+        }
+        self
+    }
+
+    /// The charset of the text in it.
+    pub(crate) fn charset(&self) -> Charset {
+        match self {
+            Self::Bulk(text) | Self::Verbatim { text, .. } => text.owner.charset,
+            _ => Charset::UTF_8,
+        }
+    }
+
+    #[inline]
+    fn parse_owned_by(frame: &'a [u8], owner: Owner<'a>) -> Result<Self, ProtocolError> {
         match read_frequent(frame, owner) {
             Some((reply, _)) => Ok(reply),
             None => Self::parse_any(frame, owner),
@@ -187,7 +212,7 @@ impl<'a> Reply<'a> {
     }
 
     #[inline(never)]
-    fn parse_any(frame: &'a [u8], owner: Option<&'a Bytes>) -> Result<Self, ProtocolError> {
+    fn parse_any(frame: &'a [u8], owner: Owner<'a>) -> Result<Self, ProtocolError> {
         let Some(start) = pass_attributes(frame)? else {
             return Err(cut_off(frame));
         };
@@ -198,7 +223,7 @@ impl<'a> Reply<'a> {
     #[inline]
     fn split_owned_by(
         input: &'a [u8],
-        owner: Option<&'a Bytes>,
+        owner: Owner<'a>,
     ) -> Result<Option<(Self, &'a [u8])>, ProtocolError> {
         match read_frequent(input, owner) {
             Some((reply, end)) => Ok(Some((reply, input.get(end..).unwrap_or_default()))),
@@ -209,7 +234,7 @@ impl<'a> Reply<'a> {
     #[inline(never)]
     fn split_any(
         input: &'a [u8],
-        owner: Option<&'a Bytes>,
+        owner: Owner<'a>,
     ) -> Result<Option<(Self, &'a [u8])>, ProtocolError> {
         let Some(start) = pass_attributes(input)? else {
             return Ok(None);
@@ -239,11 +264,33 @@ impl fmt::Display for Reply<'_> {
     }
 }
 
+/// What the strings of a frame are slices of, if it is shared, and what text they are.
+#[derive(Clone, Copy)]
+struct Owner<'a> {
+    bytes: Option<&'a Bytes>,
+    charset: Charset,
+}
+
+impl<'a> Owner<'a> {
+    const NONE: Self = Self {
+        bytes: None,
+        charset: Charset::UTF_8,
+    };
+
+    #[inline]
+    fn of(bytes: &'a Bytes) -> Self {
+        Self {
+            bytes: Some(bytes),
+            ..Self::NONE
+        }
+    }
+}
+
 /// A string of any bytes within a frame.
 #[derive(Clone, Copy)]
 pub struct Bulk<'a> {
     bytes: &'a [u8],
-    owner: Option<&'a Bytes>,
+    owner: Owner<'a>,
 }
 
 impl<'a> Bulk<'a> {
@@ -255,7 +302,7 @@ impl<'a> Bulk<'a> {
     /// The bytes, for as long as one likes: a slice of the frame if that is shared (see
     /// [`Reply::parse_shared`]) and they are 1 KiB or more, otherwise a copy.
     pub fn to_bytes(&self) -> Bytes {
-        match self.owner {
+        match self.owner.bytes {
             Some(owner) if self.bytes.len() >= SHARE_FROM => owner.slice_ref(self.bytes),
             _ => Bytes::copy_from_slice(self.bytes),
         }
@@ -291,7 +338,7 @@ pub struct Elements<'a> {
     /// Begins with the next element, or with what precedes it; may go on behind the last.
     rest: &'a [u8],
     remaining: usize,
-    owner: Option<&'a Bytes>,
+    owner: Owner<'a>,
 }
 
 impl<'a> Elements<'a> {
@@ -360,7 +407,7 @@ impl fmt::Debug for Elements<'_> {
 ///
 /// It is [`read_whole`] again, in a form that is inlined: several times as fast.
 #[inline]
-fn read_frequent<'a>(input: &'a [u8], owner: Option<&'a Bytes>) -> Option<(Reply<'a>, usize)> {
+fn read_frequent<'a>(input: &'a [u8], owner: Owner<'a>) -> Option<(Reply<'a>, usize)> {
     match input {
         [grammar::INTEGER, ..] => {
             let (number, end) = grammar::number(input, 1).ok()??;
@@ -383,7 +430,7 @@ fn read_frequent<'a>(input: &'a [u8], owner: Option<&'a Bytes>) -> Option<(Reply
 #[inline]
 fn read_whole<'a>(
     input: &'a [u8],
-    owner: Option<&'a Bytes>,
+    owner: Owner<'a>,
 ) -> Result<Option<(Reply<'a>, &'a [u8])>, ProtocolError> {
     let Some((mut reply, mut end)) = read(input, owner)? else {
         return Ok(None);
@@ -407,7 +454,7 @@ fn read_whole<'a>(
 #[inline]
 fn read<'a>(
     input: &'a [u8],
-    owner: Option<&'a Bytes>,
+    owner: Owner<'a>,
 ) -> Result<Option<(Reply<'a>, usize)>, ProtocolError> {
     let Some(&kind) = input.first() else {
         return Ok(None);
@@ -431,7 +478,7 @@ fn read<'a>(
 #[inline]
 fn read_bulk<'a>(
     input: &'a [u8],
-    owner: Option<&'a Bytes>,
+    owner: Owner<'a>,
 ) -> Result<Option<(Reply<'a>, usize)>, ProtocolError> {
     if let Some(b"-1\r\n") = input.get(1..5) {
         return Ok(Some((Reply::Null, 5)));
@@ -463,7 +510,7 @@ fn body(input: &[u8]) -> Result<Option<(&[u8], usize)>, ProtocolError> {
 
 fn read_verbatim<'a>(
     input: &'a [u8],
-    owner: Option<&'a Bytes>,
+    owner: Owner<'a>,
 ) -> Result<Option<(Reply<'a>, usize)>, ProtocolError> {
     let Some((content, end)) = body(input)? else {
         return Ok(None);
@@ -486,7 +533,7 @@ fn read_verbatim<'a>(
 #[inline]
 fn read_aggregate<'a>(
     input: &'a [u8],
-    owner: Option<&'a Bytes>,
+    owner: Owner<'a>,
 ) -> Result<Option<(Reply<'a>, usize)>, ProtocolError> {
     if let Some(b"*-1\r\n") = input.get(..5) {
         return Ok(Some((Reply::Null, 5)));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tidings_proto::{ArgWriter, Blob, ToArg, ToArgs};
+use tidings_proto::{Arg, ArgWriter, ToArg, ToArgs};
 
 /// The shape of options. See [`ToArgs`].
 #[derive(Debug)]
@@ -115,7 +115,7 @@ fn milliseconds(time: Duration) -> u64 {
 
 /// One of the options of a command: nothing, or words that stand together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Words(Vec<Blob>);
+pub(crate) struct Words(Vec<Arg>);
 
 impl Words {
     pub(crate) fn of<S>(args: impl ToArgs<S>) -> Self {

@@ -28,6 +28,7 @@ impl Config {
                 )));
             }
         }
+        self.charset.charset()?;
         if self.backoff.0 > self.backoff.1 {
             return Err(Error::config(format!(
                 "the shortest pause of `backoff` ({:?}) is longer than the longest ({:?})",

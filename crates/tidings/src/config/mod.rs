@@ -1,6 +1,7 @@
 //! What a client has to know before it opens a connection: from a URL, or from setters.
 
 mod address;
+mod charset;
 mod check;
 mod into;
 mod percent;
@@ -14,7 +15,9 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tidings_proto::Limits;
+use tidings_proto::{Charset, Limits};
+
+use charset::Label;
 
 pub(crate) use address::Address;
 pub(crate) use secret::Secret;
@@ -86,12 +89,30 @@ const LONGEST_TIME: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// | `connect_timeout=`, `ping_interval=`, `ping_timeout=` | the times of these names: `5`, `0.5`, `5s` or `500ms` |
 /// | `response_timeout=` | [`response_timeout`](Config::response_timeout), a time or `none` |
 /// | `max_attempts=10` | [`max_attempts`](Config::max_attempts), or `none` |
+/// | `charset=iso-8859-1` | `charset` (feature `charset`) |
 /// | `tls_ca=`, `tls_cert=`, `tls_key=` | PEM files with the trusted roots, the client's certificate, and its key |
 /// | `tls_server_name=` | the name that the server's certificate has to be for |
 ///
 /// # Times
 ///
 /// A time of zero is refused. One of more than a year counts as a year.
+///
+/// # Charset
+///
+/// Text is UTF-8. With the feature `charset`, `Config::charset` or `?charset=` names another charset of the
+/// client and of all that is made of it. It is the charset of
+///
+/// - what is given as text (`&str`, `String`, `char`): names of channels, patterns, keys, payloads, values, and all other
+///   arguments of commands, those of [`cmd`](crate::cmd), of pipelines and of scripts included;
+/// - what is asked for as text: payloads and replies that become `String`s, [`Message::text`](crate::Message::text),
+///   [`channel_str`](crate::Message::channel_str), and names in the errors of subscribers.
+///
+/// A character that the charset lacks makes the call a [misuse](crate::ErrorKind::Misuse), before anything is sent. What is
+/// bytes stays as it is, in both directions, also within a [`Value`](crate::Value); JSON, the text of a
+/// [`Script`](crate::Script), the user name and the password are UTF-8 always.
+///
+/// Labels are those of the [Encoding Standard](https://encoding.spec.whatwg.org/#names-and-labels), but `iso-8859-1` and
+/// `us-ascii` mean themselves and not `windows-1252`. UTF-16 cannot be used.
 #[derive(Clone)]
 pub struct Config {
     address: Address,
@@ -108,6 +129,7 @@ pub struct Config {
     backoff: (Duration, Duration),
     max_own_connections: usize,
     limits: Limits,
+    charset: Label,
     #[cfg(feature = "tls")]
     tls: Option<TlsConfig>,
 }
@@ -260,6 +282,15 @@ impl Config {
         self
     }
 
+    /// The charset of text, by its label, such as `iso-8859-1`, `windows-1252` or `shift_jis`; UTF-8 unless set. See
+    /// [above](Config#charset).
+    #[cfg(feature = "charset")]
+    #[must_use]
+    pub fn charset(mut self, label: impl AsRef<str>) -> Self {
+        self.charset = Label::named(label.as_ref());
+        self
+    }
+
     /// Connects over TLS, checked as this says. `rediss://` stands for [`TlsConfig::new`].
     #[cfg(feature = "tls")]
     #[must_use]
@@ -284,6 +315,7 @@ impl Config {
             backoff: BACKOFF,
             max_own_connections: MAX_OWN_CONNECTIONS,
             limits: Limits::default(),
+            charset: Label::default(),
             #[cfg(feature = "tls")]
             tls: None,
         }
@@ -345,6 +377,11 @@ impl Config {
         self.limits
     }
 
+    /// The charset of text; [`check`](Config::check) has seen that there is such a thing.
+    pub(crate) fn text_charset(&self) -> Charset {
+        self.charset.charset().unwrap_or_default()
+    }
+
     #[cfg(feature = "tls")]
     pub(crate) fn tls_config(&self) -> Option<&TlsConfig> {
         self.tls.as_ref()
@@ -377,7 +414,8 @@ impl fmt::Debug for Config {
             .field("max_attempts", &self.max_attempts)
             .field("backoff", &self.backoff)
             .field("max_own_connections", &self.max_own_connections)
-            .field("limits", &self.limits);
+            .field("limits", &self.limits)
+            .field("charset", &self.text_charset().name());
         #[cfg(feature = "tls")]
         debug.field("tls", &self.tls);
         debug.finish()

@@ -7,7 +7,7 @@ use super::{Config, ProtocolVersion};
 use crate::error::{Error, Result};
 
 const KNOWN: &str = "protocol, client_name, db, connect_timeout, response_timeout, ping_interval, \
-                     ping_timeout, max_attempts, tls_ca, tls_cert, tls_key and tls_server_name";
+                     ping_timeout, max_attempts, charset, tls_ca, tls_cert, tls_key and tls_server_name";
 
 /// Sets what the query says. `has_database`: the path named one already.
 pub(super) fn apply(mut config: Config, query: &str, has_database: bool) -> Result<Config> {
@@ -43,6 +43,7 @@ pub(super) fn apply(mut config: Config, query: &str, has_database: bool) -> Resu
             "max_attempts" => config.max_attempts(digits::<u32>(&value).ok_or_else(|| {
                 Error::config("`max_attempts` is not a number: write max_attempts=10 or none")
             })?),
+            "charset" => charset(config, &value)?,
             "tls_ca" | "tls_cert" | "tls_key" | "tls_server_name" => {
                 tls.set(name, value);
                 config
@@ -53,6 +54,23 @@ pub(super) fn apply(mut config: Config, query: &str, has_database: bool) -> Resu
         seen.push(name);
     }
     tls.apply(config)
+}
+
+#[cfg(feature = "charset")]
+fn charset(config: Config, label: &str) -> Result<Config> {
+    let config = config.charset(label);
+    config.charset.charset()?;
+    Ok(config)
+}
+
+#[cfg(not(feature = "charset"))]
+fn charset(config: Config, label: &str) -> Result<Config> {
+    match label.to_ascii_lowercase().as_str() {
+        "utf-8" | "utf8" => Ok(config),
+        _ => Err(Error::config(
+            "this build knows UTF-8 only: build tidings with the feature `charset` for others",
+        )),
+    }
 }
 
 /// A decimal number, without the sign that `parse` accepts.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tidings_proto::{Blob, Refusal};
+use tidings_proto::{Blob, Charset, Refusal};
 
 /// What is sent.
 #[derive(Debug)]
@@ -33,6 +33,8 @@ pub(crate) struct Batch {
     /// Which of them, from 0, load the script of the next one: nobody asked for their replies.
     pub(crate) loads: Vec<usize>,
     pub(crate) transaction: bool,
+    /// That of its text, and of the text in its replies.
+    pub(crate) charset: Charset,
     /// How many bytes have to leave before any command can run.
     pub(crate) harmless: usize,
     pub(crate) patience: Patience,
@@ -47,6 +49,8 @@ impl Batch {
             commands: 1,
             loads: Vec::new(),
             transaction: false,
+            // Who runs it knows better.
+            charset: Charset::UTF_8,
             harmless: bytes.len(),
             patience,
             bytes,

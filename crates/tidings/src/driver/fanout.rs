@@ -22,7 +22,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use tidings_proto::pubsub::{GapCause, OpId, Record, SubscriptionEvent, SubscriptionKind, Verb};
-use tidings_proto::{Blob, ServerError, Subscriptions};
+use tidings_proto::{Blob, Charset, ServerError, Subscriptions};
 use tokio::sync::oneshot;
 
 use self::entry::{Entry, Joining};
@@ -40,6 +40,7 @@ type Name = (SubscriptionKind, Blob);
 /// The subscribers of one connection.
 #[derive(Debug)]
 pub(crate) struct Fanout {
+    charset: Charset,
     channels: HashMap<Blob, Entry>,
     patterns: HashMap<Blob, Entry>,
     shards: HashMap<Blob, Entry>,
@@ -82,8 +83,9 @@ pub(crate) struct Leaving {
 }
 
 impl Fanout {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(charset: Charset) -> Self {
         Self {
+            charset,
             channels: HashMap::new(),
             patterns: HashMap::new(),
             shards: HashMap::new(),
@@ -229,7 +231,7 @@ impl Fanout {
             if state.open == 0
                 && let Some(state) = self.waits.remove(&wait)
             {
-                later.answer(state.answer, outcome(state.refused));
+                later.answer(state.answer, outcome(state.refused, self.charset));
             }
         }
     }
@@ -358,12 +360,13 @@ impl Fanout {
             } => self.ended_once(kind, &name),
             SubscriptionEvent::Refused { kind, name, error } => {
                 self.turn_away(kind, &name, &error, later);
+                let charset = self.charset;
                 let Some(entry) = self.table(kind).get(&name) else {
                     return;
                 };
                 for (_, queue) in entry.queues() {
                     let verb = Verb::Subscribe.name(kind);
-                    let item = Item::Error(refused_again(verb, &name, error.clone()));
+                    let item = Item::Error(refused_again(verb, &name, charset, error.clone()));
                     later.wake(queue.push([item]).reader);
                 }
                 if !entry.has_holders() {

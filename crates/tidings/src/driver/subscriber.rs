@@ -14,12 +14,13 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use tidings_proto::pubsub::{Record, SubscriptionEvent};
-use tidings_proto::{Blob, ServerError, Subscriptions};
+use tidings_proto::{Blob, Charset, ServerError, Subscriptions};
 use tokio::sync::oneshot;
 
 pub(crate) use link::SubscriberLink;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::pubsub::event::shown;
 
 /// How a request to subscribe or unsubscribe ended, or a PING.
 pub(crate) type Answer = oneshot::Sender<Result<()>>;
@@ -304,16 +305,22 @@ impl<O: Outlet> State<O> {
 }
 
 /// Why a name is not subscribed again after a loss.
-pub(crate) fn refused_again(verb: &str, name: &Blob, error: ServerError) -> Error {
+pub(crate) fn refused_again(
+    verb: &str,
+    name: &Blob,
+    charset: Charset,
+    error: ServerError,
+) -> Error {
     let text = format!(
-        "the server refused to {verb} {name} again: {}",
+        "the server refused to {verb} {} again: {}",
+        shown(name, charset),
         error.message()
     );
     Error::new(ErrorKind::Server, text).with_server(error)
 }
 
 /// Success, or an error that names what was refused.
-pub(crate) fn outcome(mut refused: Vec<(Blob, ServerError)>) -> Result<()> {
+pub(crate) fn outcome(mut refused: Vec<(Blob, ServerError)>, charset: Charset) -> Result<()> {
     if refused.is_empty() {
         return Ok(());
     }
@@ -324,6 +331,7 @@ pub(crate) fn outcome(mut refused: Vec<(Blob, ServerError)>) -> Result<()> {
     } else {
         format!(" (and {more} more)")
     };
+    let name = shown(&name, charset);
     let text = format!("the server refused {name}{others}: {}", error.message());
     Err(Error::new(ErrorKind::Server, text).with_server(error))
 }

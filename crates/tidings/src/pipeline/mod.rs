@@ -6,7 +6,7 @@ mod replies;
 use std::fmt;
 use std::sync::Arc;
 
-use tidings_proto::{Command, CommandRef, CommandWriter, ToArgs};
+use tidings_proto::{ArgError, Charset, Command, CommandRef, CommandWriter, ToArgs};
 
 pub use execute::{Execute, ExecuteEach};
 pub use replies::{FromReplies, Replies};
@@ -80,6 +80,7 @@ pub struct Pipeline {
     transaction: bool,
     patience: Patience,
     misuse: Option<Error>,
+    charset: Charset,
 }
 
 enum Target {
@@ -91,14 +92,15 @@ enum Target {
 
 impl Pipeline {
     pub(crate) fn new(client: Client) -> Self {
-        Self::to(Target::Client(client))
+        let charset = client.charset();
+        Self::to(Target::Client(client), charset)
     }
 
-    pub(crate) fn watching(watched: Watched) -> Self {
-        Self::to(Target::Watch(watched))
+    pub(crate) fn watching(watched: Watched, charset: Charset) -> Self {
+        Self::to(Target::Watch(watched), charset)
     }
 
-    fn to(target: Target) -> Self {
+    fn to(target: Target, charset: Charset) -> Self {
         Self {
             target,
             buffer: Vec::new(),
@@ -110,6 +112,7 @@ impl Pipeline {
             transaction: true,
             patience: Patience::Usual,
             misuse: None,
+            charset,
         }
     }
 
@@ -155,18 +158,33 @@ impl Pipeline {
     ///
     /// Those that cannot stand in a pipeline (`MULTI`, `SUBSCRIBE`, `SELECT`, …) make its execution fail as a
     /// [misuse](crate::ErrorKind::Misuse), before anything is sent.
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "as Commands::run: a command is made where it is given"
-    )]
     pub fn run(&mut self, command: Command) -> &mut Self {
         if let Some(error) = refused(command.view()) {
             self.misuse.get_or_insert(error);
         }
         self.open();
-        self.buffer.extend_from_slice(command.as_bytes());
+        match command.in_charset(self.charset) {
+            Ok(command) => self.buffer.extend_from_slice(command.as_bytes()),
+            Err(error) => self.refuse(&error),
+        }
         self.completed(true);
         self
+    }
+
+    /// Notes that an argument of a command cannot be sent.
+    #[cold]
+    pub(crate) fn refuse(&mut self, error: &ArgError) {
+        let number = self.len() + 1;
+        self.misuse.get_or_insert_with(|| {
+            Error::misuse(format!(
+                "an argument of command {number} cannot be sent: {error}"
+            ))
+        });
+    }
+
+    #[inline]
+    pub(crate) fn charset(&self) -> Charset {
+        self.charset
     }
 
     /// Adds a script, which runs by its digest.
@@ -196,7 +214,9 @@ impl Pipeline {
             .iter()
             .any(|known| known.digest() == script.digest())
         {
-            self.begin("SCRIPT").arg("LOAD").arg(script.source());
+            self.begin("SCRIPT")
+                .arg("LOAD")
+                .arg(script.source().as_bytes());
             self.loads.push(self.commands);
             self.completed(false);
             self.scripts.push(script.clone());
@@ -296,7 +316,7 @@ impl Pipeline {
             Target::Watch(_) => std::mem::replace(&mut self.target, Target::Over),
             Target::Over => Target::Over,
         };
-        let mut fresh = Self::to(Target::Over);
+        let mut fresh = Self::to(Target::Over, self.charset);
         fresh.transaction = self.transaction;
         std::mem::swap(&mut fresh.target, &mut self.target);
         let full = std::mem::replace(self, fresh);
@@ -354,6 +374,7 @@ impl Pipeline {
             commands: self.commands,
             loads: self.loads,
             transaction: self.transaction,
+            charset: self.charset,
             harmless,
             patience,
         }
@@ -378,9 +399,12 @@ macro_rules! pipeline_methods {
     )*) => {$(
         #[doc = concat!("Adds [`", stringify!($name), "`](crate::Commands::", stringify!($name), ").")]
         pub fn $name $(<$($shape),+>)? (&mut self $(, $arg: $type)*) -> &mut Self {
+            let charset = self.charset();
             let mut command = self.begin($first);
             $(command.arg($word);)*
-            let _ = &mut command;
+            if let Err(error) = command.in_charset(charset) {
+                self.refuse(&error);
+            }
             self.completed(const { tidings_proto::may_block($first) });
             self
         }

@@ -1,7 +1,7 @@
 //! What the replies to a pipeline can become.
 
 use bytes::Bytes;
-use tidings_proto::{CommandRef, Elements, FromReply, Reply};
+use tidings_proto::{Charset, CommandRef, Elements, FromReply, Reply};
 
 use crate::driver::body::Batch;
 use crate::error::{Error, ErrorKind, Result};
@@ -40,6 +40,7 @@ pub struct Replies<'a> {
     loads: &'a [usize],
     /// How many replies were taken.
     taken: usize,
+    charset: Charset,
 }
 
 #[derive(Debug)]
@@ -82,6 +83,7 @@ impl<'a> Replies<'a> {
             passed: 0,
             loads: &batch.loads,
             taken: 0,
+            charset: batch.charset,
         }
     }
 
@@ -137,11 +139,14 @@ impl<'a> Replies<'a> {
     fn next_reply(&mut self) -> Result<Reply<'a>> {
         self.passed += 1;
         match &mut self.source {
-            Source::Exec(elements) => Ok(elements.next().ok_or_else(too_few)??),
+            Source::Exec(elements) => Ok(elements
+                .next()
+                .ok_or_else(too_few)??
+                .in_charset(self.charset)),
             Source::Parts { owner, rest, parts } => loop {
                 if let Some((reply, after)) = Reply::split_shared(rest, owner)? {
                     *rest = after;
-                    return Ok(reply);
+                    return Ok(reply.in_charset(self.charset));
                 }
                 *owner = parts.next().ok_or_else(too_few)?;
                 *rest = owner;

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 
 use bytes::Bytes;
-use tidings_proto::{Blob, ToArgs};
+use tidings_proto::{Arg, ToArgs};
 
 use super::payload::FromPayload;
 use super::queue::{Bounds, Overflow};
@@ -34,8 +34,8 @@ use crate::error::Result;
 #[derive(Debug)]
 pub struct PubSubBuilder<P = Bytes> {
     pub(super) client: Client,
-    pub(super) channels: Vec<Blob>,
-    pub(super) patterns: Vec<Blob>,
+    pub(super) channels: Vec<Arg>,
+    pub(super) patterns: Vec<Arg>,
     pub(super) ignore_confirmations: bool,
     pub(super) bounds: Bounds,
     payload: PhantomData<fn() -> P>,

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
-use tidings_proto::Blob;
 use tidings_proto::pubsub::{MessageKind, SubscriptionKind, Verb};
+use tidings_proto::{Blob, Charset};
 
 pub use tidings_proto::pubsub::GapCause;
 
@@ -77,6 +77,7 @@ pub struct Message<P = Bytes> {
     pattern_len: u32,
     kind: MessageKind,
     payload: P,
+    charset: Charset,
 }
 
 impl<P> Message<P> {
@@ -86,6 +87,7 @@ impl<P> Message<P> {
         pattern_len: u32,
         kind: MessageKind,
         payload: P,
+        charset: Charset,
     ) -> Self {
         Self {
             names,
@@ -93,6 +95,7 @@ impl<P> Message<P> {
             pattern_len,
             kind,
             payload,
+            charset,
         }
     }
 
@@ -110,9 +113,10 @@ impl<P> Message<P> {
         &self.names[self.channel as usize..]
     }
 
-    /// The channel as text; bytes that are not UTF-8 are replaced.
+    /// The channel as text, which is UTF-8 unless the [configuration](crate::Config#charset) names another charset;
+    /// bytes that are none are replaced.
     pub fn channel_str(&self) -> Cow<'_, str> {
-        String::from_utf8_lossy(self.channel())
+        self.charset.decode_lossy(self.channel())
     }
 
     /// The pattern that it came for; only for a `"pmessage"`.
@@ -120,9 +124,10 @@ impl<P> Message<P> {
         (self.kind == MessageKind::PMessage).then(|| &self.names[..self.pattern_len as usize])
     }
 
-    /// The pattern as text; bytes that are not UTF-8 are replaced.
+    /// The pattern as text, as [`channel_str`](Self::channel_str).
     pub fn pattern_str(&self) -> Option<Cow<'_, str>> {
-        self.pattern().map(String::from_utf8_lossy)
+        self.pattern()
+            .map(|pattern| self.charset.decode_lossy(pattern))
     }
 
     /// What was published.
@@ -143,9 +148,9 @@ impl<P> Message<P> {
 }
 
 impl<P: AsRef<[u8]>> Message<P> {
-    /// The payload as text; bytes that are not UTF-8 are replaced.
+    /// The payload as text, as [`channel_str`](Self::channel_str).
     pub fn text(&self) -> Cow<'_, str> {
-        String::from_utf8_lossy(self.payload.as_ref())
+        self.charset.decode_lossy(self.payload.as_ref())
     }
 }
 
@@ -163,6 +168,14 @@ impl<P: fmt::Debug> fmt::Debug for Message<P> {
     }
 }
 
+/// A name as errors show it: without control characters, and with what is no text escaped.
+pub(crate) fn shown(name: &[u8], charset: Charset) -> Blob {
+    match charset.decode(name) {
+        Some(text) if !charset.is_utf_8() => Blob::copy_from(text.as_bytes()),
+        _ => Blob::copy_from(name),
+    }
+}
+
 /// The server's word that a subscription begins or ends.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Confirmation {
@@ -170,15 +183,23 @@ pub struct Confirmation {
     kind: SubscriptionKind,
     name: Blob,
     count: i64,
+    charset: Charset,
 }
 
 impl Confirmation {
-    pub(crate) fn new(verb: Verb, kind: SubscriptionKind, name: Blob, count: i64) -> Self {
+    pub(crate) fn new(
+        verb: Verb,
+        kind: SubscriptionKind,
+        name: Blob,
+        count: i64,
+        charset: Charset,
+    ) -> Self {
         Self {
             verb,
             kind,
             name,
             count,
+            charset,
         }
     }
 
@@ -192,9 +213,9 @@ impl Confirmation {
         &self.name
     }
 
-    /// The name as text; bytes that are not UTF-8 are replaced.
+    /// The name as text, as [`Message::channel_str`].
     pub fn name_str(&self) -> Cow<'_, str> {
-        String::from_utf8_lossy(&self.name)
+        self.charset.decode_lossy(&self.name)
     }
 
     /// How many subscriptions the connection has now: channels and patterns together, shard channels apart.

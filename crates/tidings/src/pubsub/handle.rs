@@ -40,7 +40,7 @@ impl PubSubHandle {
             &self.shared,
             Verb::Subscribe,
             SubscriptionKind::Channel,
-            names(channels),
+            &names(channels),
             false,
         )
     }
@@ -51,7 +51,7 @@ impl PubSubHandle {
             &self.shared,
             Verb::Subscribe,
             SubscriptionKind::Pattern,
-            names(patterns),
+            &names(patterns),
             false,
         )
     }
@@ -62,7 +62,7 @@ impl PubSubHandle {
             &self.shared,
             Verb::Subscribe,
             SubscriptionKind::Shard,
-            names(channels),
+            &names(channels),
             false,
         )
     }
@@ -73,7 +73,7 @@ impl PubSubHandle {
             &self.shared,
             Verb::Unsubscribe,
             SubscriptionKind::Channel,
-            names(channels),
+            &names(channels),
             false,
         )
     }
@@ -84,7 +84,7 @@ impl PubSubHandle {
             &self.shared,
             Verb::Unsubscribe,
             SubscriptionKind::Pattern,
-            names(patterns),
+            &names(patterns),
             false,
         )
     }
@@ -95,7 +95,7 @@ impl PubSubHandle {
             &self.shared,
             Verb::Unsubscribe,
             SubscriptionKind::Shard,
-            names(channels),
+            &names(channels),
             false,
         )
     }

@@ -4,6 +4,8 @@ mod builder;
 pub(crate) mod event;
 mod handle;
 mod handler;
+#[cfg(feature = "json")]
+mod json;
 pub(crate) mod payload;
 pub(crate) mod queue;
 pub(crate) mod reader;
@@ -20,7 +22,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_core::Stream;
 use tidings_proto::pubsub::{SubscriptionKind, SubscriptionStatus, Verb};
-use tidings_proto::{Blob, ToArg, ToArgs};
+use tidings_proto::{Arg, Blob, Charset, ToArg, ToArgs};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time;
 
@@ -28,6 +30,8 @@ pub use builder::PubSubBuilder;
 pub use event::{Confirmation, Event, Gap, GapCause, Message};
 pub use handle::{Confirming, PubSubHandle};
 pub use handler::HandlerOutcome;
+#[cfg(feature = "json")]
+pub use json::Json;
 pub use payload::{FromPayload, PayloadError};
 pub use queue::Overflow;
 pub use stats::Stats;
@@ -107,18 +111,26 @@ type OnGap = Box<dyn FnMut(&Gap) + Send>;
 impl<P: FromPayload> PubSub<P> {
     async fn open(builder: PubSubBuilder<P>) -> Result<Self> {
         let config = Arc::clone(builder.client.config());
+        let charset = config.text_charset();
+        let wanted = [
+            (
+                SubscriptionKind::Channel,
+                encoded(&builder.channels, charset)?,
+            ),
+            (
+                SubscriptionKind::Pattern,
+                encoded(&builder.patterns, charset)?,
+            ),
+        ];
         let permit = builder.client.pool().permit().await?;
         let connected = supervise::connect(&config).await?;
         let queue = Arc::new(Queue::new(Bounds {
             unseen: builder.ignore_confirmations,
             ..builder.bounds
         }));
-        let shared = Shared::new(Single::new(Arc::clone(&queue)));
+        let shared = Shared::new(Single::new(Arc::clone(&queue), charset));
         let mut answers = Vec::new();
-        for (kind, names) in [
-            (SubscriptionKind::Channel, builder.channels),
-            (SubscriptionKind::Pattern, builder.patterns),
-        ] {
+        for (kind, names) in wanted {
             if !names.is_empty() {
                 answers.push(shared.request(Verb::Subscribe, kind, names, true)?);
             }
@@ -128,7 +140,7 @@ impl<P: FromPayload> PubSub<P> {
         tokio::spawn(supervise::supervise(config, link));
         let pubsub = Self {
             shared,
-            reader: Reader::new(queue),
+            reader: Reader::new(queue, charset),
             handlers: Handlers::default(),
             on_gap: None,
             ignore_confirmations: builder.ignore_confirmations,
@@ -571,17 +583,13 @@ impl<P: FromPayload> PubSub<P> {
         }
     }
 
-    async fn request(
-        &mut self,
-        verb: Verb,
-        kind: SubscriptionKind,
-        names: Vec<Blob>,
-    ) -> Result<()> {
+    async fn request(&mut self, verb: Verb, kind: SubscriptionKind, names: Vec<Arg>) -> Result<()> {
+        let names = encoded(&names, self.shared.charset())?;
         if verb == Verb::Subscribe || self.handlers.ignore_ends() {
-            return request(&self.shared, verb, kind, names, true).await;
+            return request_encoded(&self.shared, verb, kind, names, true).await;
         }
         self.handlers.ending(kind, &names);
-        let outcome = request(&self.shared, verb, kind, names.clone(), true).await;
+        let outcome = request_encoded(&self.shared, verb, kind, names.clone(), true).await;
         if outcome.is_err() {
             self.handlers.not_ending(kind, &names);
         }
@@ -594,7 +602,7 @@ impl<P: FromPayload> PubSub<P> {
         name: impl ToArg,
         handler: Handler<P>,
     ) -> Result<()> {
-        let name = one_name(&name);
+        let name = one_name(&name, self.shared.charset())?;
         let answer = self
             .shared
             .request(Verb::Subscribe, kind, vec![name.clone()], true)?;
@@ -721,16 +729,35 @@ impl<P: FromPayload> PubSub<P> {
 }
 
 /// The names among the arguments of a call.
-pub(crate) fn names<S>(names: impl ToArgs<S>) -> Vec<Blob> {
+pub(crate) fn names<S>(names: impl ToArgs<S>) -> Vec<Arg> {
     names.collect_args()
 }
 
-fn one_name(name: &impl ToArg) -> Blob {
-    names(name).pop().unwrap_or_default()
+fn one_name(name: &impl ToArg, charset: Charset) -> Result<Blob> {
+    Ok(encoded(&names(name), charset)?.pop().unwrap_or_default())
+}
+
+/// The names as they are sent.
+pub(crate) fn encoded(names: &[Arg], charset: Charset) -> Result<Vec<Blob>> {
+    let names = names.iter().map(|name| name.encode(charset));
+    Ok(names.collect::<Result<_, _>>()?)
 }
 
 /// Asks for names at once; the answer is to be awaited.
 fn request(
+    shared: &Shared<Single>,
+    verb: Verb,
+    kind: SubscriptionKind,
+    names: &[Arg],
+    urgent: bool,
+) -> Confirming {
+    match encoded(names, shared.charset()) {
+        Ok(names) => request_encoded(shared, verb, kind, names, urgent),
+        Err(error) => Confirming::new(Err(error)),
+    }
+}
+
+fn request_encoded(
     shared: &Shared<Single>,
     verb: Verb,
     kind: SubscriptionKind,

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use bytes::Bytes;
+use tidings_proto::Charset;
 
 /// Why a payload could not be decoded.
 #[derive(Debug, Clone)]
@@ -59,7 +60,7 @@ from_errors! {
 #[diagnostic::on_unimplemented(
     message = "a payload cannot become `{Self}`",
     label = "not a type that payloads decode to",
-    note = "payloads become `Bytes`, `Vec<u8>`, `String`, integers or floats",
+    note = "payloads become `Bytes`, `Vec<u8>`, `String`, integers, floats, or, with the feature `json`, `Json<T>`",
     note = "implement `FromPayload` for types of your own"
 )]
 pub trait FromPayload: Sized + Send + 'static {
@@ -70,6 +71,20 @@ pub trait FromPayload: Sized + Send + 'static {
     /// The payload is not of this type. It becomes one `Err` item that carries the raw payload; the next message
     /// follows.
     fn from_payload(payload: Bytes) -> Result<Self, PayloadError>;
+
+    /// Decodes one payload that came to a client with this [charset](crate::Config#charset): what subscribers call.
+    ///
+    /// Write it for a type that is made of text, where other charsets than UTF-8 matter to it; give it on to
+    /// `String::from_payload_in`.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_payload`](Self::from_payload).
+    #[inline]
+    fn from_payload_in(payload: Bytes, charset: Charset) -> Result<Self, PayloadError> {
+        let _ = charset;
+        Self::from_payload(payload)
+    }
 }
 
 impl FromPayload for Bytes {
@@ -90,6 +105,16 @@ impl FromPayload for String {
         Self::from_utf8(payload.into()).map_err(|error| {
             let at = error.utf8_error().valid_up_to();
             PayloadError::new(format!("the payload is not UTF-8 text: a bad byte at {at}"))
+        })
+    }
+
+    fn from_payload_in(payload: Bytes, charset: Charset) -> Result<Self, PayloadError> {
+        if charset.is_utf_8() {
+            return Self::from_payload(payload);
+        }
+        let text = charset.decode(&payload).map(Cow::into_owned);
+        text.ok_or_else(|| {
+            PayloadError::new(format!("the payload is not text in {}", charset.name()))
         })
     }
 }

@@ -548,6 +548,7 @@ impl Inner {
 mod tests {
     use super::*;
     use std::time::{Duration, SystemTime};
+    use tidings_proto::Charset;
     use tidings_proto::pubsub::{Scan, SubscriptionKind, Verb, scan_message};
 
     fn batch(range: std::ops::Range<u32>) -> Item {
@@ -633,7 +634,13 @@ mod tests {
     fn nothing_comes_behind_the_end_not_even_of_the_same_read() {
         let confirmation = || {
             let (verb, kind) = (Verb::Unsubscribe, SubscriptionKind::Channel);
-            Item::Confirmation(Confirmation::new(verb, kind, Blob::from("ch"), 0))
+            Item::Confirmation(Confirmation::new(
+                verb,
+                kind,
+                Blob::from("ch"),
+                0,
+                Charset::UTF_8,
+            ))
         };
         let queue = queue(3, Overflow::Close);
         assert!(!queue.push([batch(0..5), confirmation(), batch(5..8)]).open);

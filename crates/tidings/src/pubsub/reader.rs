@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
-use tidings_proto::Blob;
+use tidings_proto::Charset;
 use tidings_proto::pubsub::Record;
 use tokio::task::coop;
 
-use super::event::{Confirmation, Gap, Message};
+use super::event::{Confirmation, Gap, Message, shown};
 use super::payload::{FromPayload, PayloadError};
 use super::queue::{Batch, Item, Popped, Queue};
 use super::stats::Stats;
@@ -27,6 +27,7 @@ const OPERATIONS: usize = 128;
 pub(crate) struct Reader<P> {
     queue: Arc<Queue>,
     current: Batch,
+    charset: Charset,
     payload: PhantomData<fn() -> P>,
 }
 
@@ -45,10 +46,11 @@ pub(crate) enum Taken<P> {
 }
 
 impl<P> Reader<P> {
-    pub(crate) fn new(queue: Arc<Queue>) -> Self {
+    pub(crate) fn new(queue: Arc<Queue>, charset: Charset) -> Self {
         Self {
             queue,
             current: Batch::default(),
+            charset,
             payload: PhantomData,
         }
     }
@@ -83,7 +85,7 @@ impl<P: FromPayload> Reader<P> {
     #[inline]
     pub(crate) fn next_at_hand(&mut self) -> Option<Result<Message<P>>> {
         let (block, record) = self.current.next()?;
-        Some(message_of(block, record))
+        Some(message_of(block, record, self.charset))
     }
 
     /// Takes one thing. [`Taken::Empty`] leaves the waker behind; pending means that other tasks are to have their
@@ -132,7 +134,11 @@ fn spend_budget(messages: usize) {
 }
 
 #[inline]
-fn message_of<P: FromPayload>(block: &Bytes, record: &Record) -> Result<Message<P>> {
+fn message_of<P: FromPayload>(
+    block: &Bytes,
+    record: &Record,
+    charset: Charset,
+) -> Result<Message<P>> {
     let range = record.payload();
     let payload = if range.len() <= COPIED_PAYLOAD {
         Bytes::copy_from_slice(&block[range])
@@ -140,9 +146,9 @@ fn message_of<P: FromPayload>(block: &Bytes, record: &Record) -> Result<Message<
         block.slice(range)
     };
     let (names, channel) = record.names(block);
-    let payload = match P::from_payload(payload) {
+    let payload = match P::from_payload_in(payload, charset) {
         Ok(payload) => payload,
-        Err(error) => return Err(undecodable(block, record, error)),
+        Err(error) => return Err(undecodable(block, record, charset, error)),
     };
     Ok(Message::new(
         names,
@@ -150,16 +156,27 @@ fn message_of<P: FromPayload>(block: &Bytes, record: &Record) -> Result<Message<
         record.pattern_len(),
         record.kind(),
         payload,
+        charset,
     ))
 }
 
 #[cold]
-fn undecodable(block: &Bytes, record: &Record, error: PayloadError) -> Error {
-    let channel = Blob::copy_from(&block[record.channel()]);
-    Error::new(
-        ErrorKind::Decode,
-        format!("a message of {channel} could not be decoded"),
-    )
-    .with_source(error)
-    .with_raw(Bytes::copy_from_slice(&block[record.payload()]))
+fn undecodable(block: &Bytes, record: &Record, charset: Charset, error: PayloadError) -> Error {
+    let (names, channel) = record.names(block);
+    let payload = Bytes::copy_from_slice(&block[record.payload()]);
+    let raw = Message::new(
+        names.detached(),
+        channel,
+        record.pattern_len(),
+        record.kind(),
+        payload,
+        charset,
+    );
+    let text = format!(
+        "a message of {} could not be decoded",
+        shown(raw.channel(), charset)
+    );
+    Error::new(ErrorKind::Decode, text)
+        .with_source(error)
+        .with_raw_message(raw)
 }

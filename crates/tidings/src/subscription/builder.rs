@@ -6,12 +6,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tidings_proto::Blob;
+use tidings_proto::Arg;
 use tidings_proto::pubsub::{SubscriptionKind, Verb};
 
 use super::{Subscription, each_once};
 use crate::client::Client;
 use crate::error::{Error, Result};
+use crate::pubsub::encoded;
 use crate::pubsub::payload::FromPayload;
 use crate::pubsub::queue::{Bounds, Overflow, Queue};
 
@@ -45,13 +46,13 @@ use crate::pubsub::queue::{Bounds, Overflow, Queue};
 pub struct SubscriptionBuilder<P = Bytes> {
     client: Client,
     kind: SubscriptionKind,
-    names: Vec<Blob>,
+    names: Vec<Arg>,
     bounds: Bounds,
     payload: PhantomData<fn() -> P>,
 }
 
 impl SubscriptionBuilder {
-    pub(super) fn new(client: Client, kind: SubscriptionKind, names: Vec<Blob>) -> Self {
+    pub(super) fn new(client: Client, kind: SubscriptionKind, names: Vec<Arg>) -> Self {
         Self {
             client,
             kind,
@@ -107,10 +108,11 @@ impl<P> SubscriptionBuilder<P> {
                  make a PubSub, which has a connection of its own",
             ));
         }
+        let charset = self.client.charset();
         let queue = Arc::new(Queue::new(self.bounds));
-        let names = each_once(self.names);
+        let names = each_once(encoded(&self.names, charset)?);
         let seat = self.client.join(&queue, self.kind, names).await?;
-        Ok(Subscription::new(seat, queue))
+        Ok(Subscription::new(seat, queue, charset))
     }
 }
 

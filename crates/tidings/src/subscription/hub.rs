@@ -47,7 +47,7 @@ impl Hub {
         }
         let permit = pool.permit().await?;
         let connected = supervise::connect(config).await?;
-        let shared = Shared::new(Fanout::new());
+        let shared = Shared::new(Fanout::new(config.text_charset()));
         let mut link = SubscriberLink::new(Arc::clone(config), Arc::clone(&shared));
         link.connected(connected);
         tokio::spawn(supervise::supervise(Arc::clone(config), link));

@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_core::Stream;
-use tidings_proto::Blob;
 use tidings_proto::pubsub::SubscriptionKind;
+use tidings_proto::{Blob, Charset};
 use tokio::time;
 
 pub use builder::SubscriptionBuilder;
@@ -66,10 +66,10 @@ pub struct Subscription<P = Bytes> {
 }
 
 impl<P> Subscription<P> {
-    fn new(seat: Seat, queue: Arc<Queue>) -> Self {
+    fn new(seat: Seat, queue: Arc<Queue>, charset: Charset) -> Self {
         Self {
             seat,
-            reader: Reader::new(Arc::clone(&queue)),
+            reader: Reader::new(Arc::clone(&queue), charset),
             queue,
         }
     }

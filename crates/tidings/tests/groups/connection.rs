@@ -67,7 +67,7 @@ fn connections_are_listed_and_ended_by_what_they_are() {
             .client_list_with(filter().kind("pubsub"))
             .await
             .unwrap();
-        assert_eq!(ids(&listed), []);
+        assert!(ids(&listed).is_empty());
         let kill = async |filter| client.client_kill(filter).await.unwrap();
         assert_eq!(kill(filter().ids(first)).await, 1);
         assert_eq!(kill(filter().ids(first)).await, 0);

@@ -1,6 +1,6 @@
 //! Strings and bytes.
 
-use std::{borrow::Cow, str, sync::Arc};
+use std::{borrow::Cow, sync::Arc};
 
 use bytes::Bytes;
 
@@ -34,9 +34,10 @@ impl FromReply for Bytes {
 impl FromReply for String {
     fn from_reply(reply: Reply<'_>) -> Result<Self, Error> {
         let bytes = bytes_of(&reply)?;
-        match str::from_utf8(&bytes) {
-            Ok(text) => Ok(text.to_owned()),
-            Err(_) => Err(mismatch("text in UTF-8", &reply)),
+        match reply.charset().decode(&bytes) {
+            Some(text) => Ok(text.into_owned()),
+            None if reply.charset().is_utf_8() => Err(mismatch("text in UTF-8", &reply)),
+            None => Err(mismatch("text in the client's charset", &reply)),
         }
     }
 }

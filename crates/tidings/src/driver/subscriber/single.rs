@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use tidings_proto::pubsub::{OpId, SubscriptionEvent, SubscriptionKind, Verb};
-use tidings_proto::{Blob, Subscriptions};
+use tidings_proto::{Blob, Charset, Subscriptions};
 use tokio::sync::oneshot;
 
 use super::{Answer, Later, Outlet, Shared, Staged, State, outcome, refused_again};
@@ -19,6 +19,7 @@ use crate::pubsub::queue::{Batch, Item, Queue};
 #[derive(Debug)]
 pub(crate) struct Single {
     queue: Arc<Queue>,
+    charset: Charset,
     requests: HashMap<OpId, Request>,
     /// Requests whose answers are read for beyond the bound of the queue.
     urgent: usize,
@@ -33,9 +34,10 @@ struct Request {
 }
 
 impl Single {
-    pub(crate) fn new(queue: Arc<Queue>) -> Self {
+    pub(crate) fn new(queue: Arc<Queue>, charset: Charset) -> Self {
         Self {
             queue,
+            charset,
             requests: HashMap::new(),
             urgent: 0,
             handling: false,
@@ -58,11 +60,15 @@ impl Single {
                 name,
                 count,
             } => Some(Item::Confirmation(Confirmation::new(
-                verb, kind, name, count,
+                verb,
+                kind,
+                name,
+                count,
+                self.charset,
             ))),
             SubscriptionEvent::Refused { kind, name, error } => {
                 let verb = Verb::Subscribe.name(kind);
-                Some(Item::Error(refused_again(verb, &name, error)))
+                Some(Item::Error(refused_again(verb, &name, self.charset, error)))
             }
             SubscriptionEvent::Gap {
                 cause,
@@ -75,7 +81,7 @@ impl Single {
             SubscriptionEvent::Done { op, refused } => {
                 if let Some(Request { answer, urgent }) = self.requests.remove(&op) {
                     self.urgent -= usize::from(urgent);
-                    later.answer(answer, outcome(refused));
+                    later.answer(answer, outcome(refused, self.charset));
                 }
                 None
             }
@@ -148,6 +154,11 @@ impl State<Single> {
 }
 
 impl Shared<Single> {
+    /// That of the names.
+    pub(crate) fn charset(&self) -> Charset {
+        self.lock().outlet.charset
+    }
+
     /// Asks for `names`, at once; the answer comes when the server has confirmed or refused each of them.
     ///
     /// `urgent`: whoever waits for the answer cannot read meanwhile, so the socket is read for it although the queue
