@@ -1,0 +1,5 @@
+//! Each example is started against a server of its own, and used as one would use it.
+
+mod cache_invalidation;
+mod chat;
+mod program;
