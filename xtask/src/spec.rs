@@ -16,7 +16,7 @@ use crate::project::root;
 const LANDED: &str = "B";
 
 /// The items of these are to hold for both faces.
-const OF_BOTH_FACES: [&str; 5] = ["PS", "HN", "IG", "GM", "IT"];
+const OF_BOTH_FACES: [&str; 6] = ["PS", "HN", "IG", "GM", "IT", "EN"];
 
 /// Begins a table of cases that are tested through both faces.
 const TABLE: &str = "on_both_faces! {";
