@@ -174,8 +174,13 @@ pub(crate) fn plain(binary: &Binary) -> Server {
 
 /// As [`plain`], for cases that block.
 pub(crate) fn on_threads(binary: &Binary) -> Setup {
+    may_block(plain(binary))
+}
+
+/// For cases that block.
+pub(crate) fn may_block(server: Server) -> Setup {
     Setup {
-        server: plain(binary),
+        server,
         may_block: true,
     }
 }
