@@ -6,7 +6,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use tidings_proto::pubsub::SubscriptionKind;
-use tidings_proto::{Blob, Charset, Command, FromReply, ToArgs, cmd};
+use tidings_proto::{Charset, Command, FromReply, ToArgs, cmd};
 use tokio::runtime::Handle;
 
 use crate::commands::Commands;
@@ -19,10 +19,10 @@ use crate::monitor::MonitorBuilder;
 use crate::pipeline::Pipeline;
 use crate::pool::Pool;
 use crate::pubsub::PubSubBuilder;
-use crate::pubsub::queue::Queue;
+use crate::receiver::{Sender, Senders, of_kind, unsubscribe};
 use crate::run::Run;
 use crate::subscription::SubscribeTo;
-use crate::subscription::hub::{Hub, Seat};
+use crate::subscription::hub::{Hub, Hubbed};
 use crate::transaction::Transact;
 use crate::watch::Watch;
 
@@ -125,6 +125,43 @@ impl Client {
     /// The same for shard channels on this server (`SSUBSCRIBE`).
     pub fn ssubscribe<M, T: SubscribeTo<M>>(&self, channels: T) -> T::Request {
         channels.into_request(self, SubscriptionKind::Shard)
+    }
+
+    /// Ends subscriptions of a receiver's [senders](crate::Sender) for channels that were made with this client, behind
+    /// all that the server has sent before (`UNSUBSCRIBE`). The last one of a receiver stops it.
+    ///
+    /// [`Sender::unsubscribe`](crate::Sender::unsubscribe) ends those of all clients.
+    ///
+    /// # Errors
+    ///
+    /// A sender that stands for no channel; a runtime that has ended.
+    pub async fn unsubscribe(&self, senders: impl Senders) -> Result<()> {
+        self.end(of_kind(senders, SubscriptionKind::Channel)?).await
+    }
+
+    /// The same for patterns (`PUNSUBSCRIBE`).
+    ///
+    /// # Errors
+    ///
+    /// As [`unsubscribe`](Self::unsubscribe).
+    pub async fn punsubscribe(&self, senders: impl Senders) -> Result<()> {
+        self.end(of_kind(senders, SubscriptionKind::Pattern)?).await
+    }
+
+    /// The same for shard channels (`SUNSUBSCRIBE`).
+    ///
+    /// # Errors
+    ///
+    /// As [`unsubscribe`](Self::unsubscribe).
+    pub async fn sunsubscribe(&self, senders: impl Senders) -> Result<()> {
+        self.end(of_kind(senders, SubscriptionKind::Shard)?).await
+    }
+
+    async fn end(&self, senders: Vec<Sender>) -> Result<()> {
+        match self.inner.hub.known().await {
+            Some(hubbed) => unsubscribe(senders, Some(hubbed)).await,
+            None => Ok(()),
+        }
     }
 
     /// Begins a [`Pipeline`]: commands that are sent in one go, as a transaction unless told otherwise.
@@ -230,17 +267,12 @@ impl Client {
         &self.inner.config
     }
 
-    /// A place among the subscribers that share a connection.
-    pub(crate) async fn join(
-        &self,
-        queue: &Arc<Queue>,
-        kind: SubscriptionKind,
-        names: Vec<Blob>,
-    ) -> Result<Seat> {
+    /// The connection that this client's subscriptions share.
+    pub(crate) async fn hubbed(&self) -> Result<Arc<Hubbed>> {
         let Inner {
             config, pool, hub, ..
         } = &*self.inner;
-        hub.join(config, pool, queue, kind, names).await
+        hub.connection(config, pool).await
     }
 
     pub(crate) fn pool(&self) -> &Arc<Pool> {

@@ -35,6 +35,7 @@
 //! | what goes in and what comes back | [`ToArgs`], [`FromReply`] |
 //! | subscribing, handlers, and the ways of reading | [`PubSub`], its [builder](PubSubBuilder), and a [handle](PubSubHandle) for other tasks |
 //! | many light subscribers over one connection | [`Subscription`] |
+//! | many channels and patterns into one consumer | [`Receiver`] |
 //! | many commands in one go, as a transaction or not | [`Pipeline`] |
 //! | reading, and writing only if nobody else wrote meanwhile | [`Client::transaction`]; [`Watch`] for each step |
 //! | Lua on the server | [`Script`] |
@@ -60,6 +61,7 @@ mod net;
 mod pipeline;
 mod pool;
 mod pubsub;
+mod receiver;
 mod run;
 mod script;
 mod subscription;
@@ -80,6 +82,9 @@ pub use pubsub::Json;
 pub use pubsub::{
     Confirmation, Confirming, Event, FromPayload, Gap, GapCause, HandlerOutcome, Message, Overflow,
     PayloadError, PubSub, PubSubBuilder, PubSubHandle, Stats,
+};
+pub use receiver::{
+    Received, Receiver, ReceiverBuilder, ReceiverHandle, Sender, Senders, SendersOf, Subscribing,
 };
 pub use run::Run;
 #[cfg(feature = "tls")]

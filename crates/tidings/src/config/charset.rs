@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 
 /// A charset, or a label that names none.
 #[derive(Clone, Debug)]
-pub(super) struct Label(Result<Charset, String>);
+pub(crate) struct Label(Result<Charset, String>);
 
 impl Default for Label {
     fn default() -> Self {
@@ -16,11 +16,11 @@ impl Default for Label {
 
 impl Label {
     #[cfg(feature = "charset")]
-    pub(super) fn named(label: &str) -> Self {
+    pub(crate) fn named(label: &str) -> Self {
         Self(Charset::for_label(label).ok_or_else(|| label.to_owned()))
     }
 
-    pub(super) fn charset(&self) -> Result<Charset> {
+    pub(crate) fn charset(&self) -> Result<Charset> {
         self.0.clone().map_err(|label| {
             let known = "iso-8859-1, iso-8859-15, windows-1252, shift_jis, euc-kr or gb18030";
             let why = match label.to_ascii_lowercase() {

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use tidings_proto::{Charset, Limits};
 
-use charset::Label;
+pub(crate) use charset::Label;
 
 pub(crate) use address::Address;
 pub(crate) use secret::Secret;

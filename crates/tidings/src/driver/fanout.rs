@@ -579,6 +579,15 @@ impl State<Fanout> {
 }
 
 impl Shared<Fanout> {
+    /// Whether the connection is there. If so, it is not closed for a while although nobody uses it.
+    pub(crate) fn stay_open(&self) -> bool {
+        let mut state = self.lock();
+        if let Some(since) = &mut state.outlet.idle_since {
+            *since = Instant::now();
+        }
+        state.is_open()
+    }
+
     /// A number for a subscriber.
     pub(crate) fn new_subscriber(&self) -> SubscriberId {
         let mut state = self.lock();

@@ -733,7 +733,7 @@ pub(crate) fn names<S>(names: impl ToArgs<S>) -> Vec<Arg> {
     names.collect_args()
 }
 
-fn one_name(name: &impl ToArg, charset: Charset) -> Result<Blob> {
+pub(crate) fn one_name(name: &impl ToArg, charset: Charset) -> Result<Blob> {
     Ok(encoded(&names(name), charset)?.pop().unwrap_or_default())
 }
 

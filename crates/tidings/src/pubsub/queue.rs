@@ -13,7 +13,7 @@ use tidings_proto::Blob;
 use tidings_proto::pubsub::Record;
 
 use super::event::{Confirmation, Gap, GapCause};
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Result};
 
 /// Messages that a queue holds unless told otherwise.
 const DEFAULT_MESSAGES: usize = 65_536;
@@ -67,6 +67,27 @@ impl Default for Bounds {
             overflow: Overflow::default(),
             unseen: false,
         }
+    }
+}
+
+/// The bounds of a queue whose connection others share, unless told otherwise.
+pub(crate) const SHARED_BOUNDS: Bounds = Bounds {
+    messages: DEFAULT_MESSAGES,
+    bytes: DEFAULT_BYTES,
+    overflow: Overflow::DropOldest,
+    unseen: false,
+};
+
+impl Bounds {
+    /// Whether a queue may have them whose connection others share.
+    pub(crate) fn check_shared(&self) -> Result<()> {
+        if self.overflow != Overflow::Backpressure {
+            return Ok(());
+        }
+        Err(Error::misuse(
+            "its connection is shared by others, and cannot be left unread: choose another overflow, or make a PubSub, \
+             which has a connection of its own",
+        ))
     }
 }
 

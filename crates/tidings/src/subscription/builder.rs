@@ -14,7 +14,7 @@ use crate::client::Client;
 use crate::error::{Error, Result};
 use crate::pubsub::encoded;
 use crate::pubsub::payload::FromPayload;
-use crate::pubsub::queue::{Bounds, Overflow, Queue};
+use crate::pubsub::queue::{Bounds, Overflow, Queue, SHARED_BOUNDS};
 
 /// Makes a [`Subscription`]; nothing is sent before it is awaited. Awaited, it is confirmed by the server.
 ///
@@ -57,10 +57,7 @@ impl SubscriptionBuilder {
             client,
             kind,
             names,
-            bounds: Bounds {
-                overflow: Overflow::DropOldest,
-                ..Bounds::default()
-            },
+            bounds: SHARED_BOUNDS,
             payload: PhantomData,
         }
     }
@@ -102,16 +99,14 @@ impl<P> SubscriptionBuilder<P> {
             let text = format!("{command} needs at least one name");
             return Err(Error::misuse(text));
         }
-        if self.bounds.overflow == Overflow::Backpressure {
-            return Err(Error::misuse(
-                "a subscription shares its connection, and cannot stop reading it: choose another overflow, or \
-                 make a PubSub, which has a connection of its own",
-            ));
-        }
+        self.bounds.check_shared()?;
         let charset = self.client.charset();
-        let queue = Arc::new(Queue::new(self.bounds));
         let names = each_once(encoded(&self.names, charset)?);
-        let seat = self.client.join(&queue, self.kind, names).await?;
+        let queue = Arc::new(Queue::new(self.bounds));
+        let hubbed = self.client.hubbed().await?;
+        // Dropped on the way, the seat leaves nothing behind.
+        let (seat, confirming) = hubbed.seat(&queue, self.kind, names);
+        confirming.await?;
         Ok(Subscription::new(seat, queue, charset))
     }
 }

@@ -10,13 +10,10 @@ use crate::config::Config;
 use crate::driver::fanout::{Fanout, Leaving, SubscriberId};
 use crate::driver::subscriber::{Shared, SubscriberLink};
 use crate::driver::supervise::{self, Link};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::pool::Pool;
 use crate::pubsub::Confirming;
 use crate::pubsub::queue::Queue;
-
-/// How often a connection is looked for that does not close at that very moment.
-const ATTEMPTS: usize = 3;
 
 /// Where a client finds the connection.
 #[derive(Debug, Default)]
@@ -36,12 +33,21 @@ impl Drop for Hubbed {
 }
 
 impl Hub {
-    /// The connection that is there, or a new one.
-    async fn connection(&self, config: &Arc<Config>, pool: &Pool) -> Result<Arc<Hubbed>> {
+    /// The connection that is there, if there is one.
+    pub(crate) async fn known(&self) -> Option<Arc<Hubbed>> {
+        self.0.lock().await.clone()
+    }
+
+    /// The connection that is there, or a new one. It does not close for some time.
+    pub(crate) async fn connection(
+        &self,
+        config: &Arc<Config>,
+        pool: &Pool,
+    ) -> Result<Arc<Hubbed>> {
         // Those who come while it is being made wait for it here.
         let mut known = self.0.lock().await;
         if let Some(hubbed) = &*known
-            && hubbed.shared.lock().is_open()
+            && hubbed.shared.stay_open()
         {
             return Ok(Arc::clone(hubbed));
         }
@@ -58,35 +64,25 @@ impl Hub {
         *known = Some(Arc::clone(&hubbed));
         Ok(hubbed)
     }
+}
 
-    /// Lets what comes for `names` go to `queue`.
-    pub(crate) async fn join(
-        &self,
-        config: &Arc<Config>,
-        pool: &Pool,
+impl Hubbed {
+    /// Lets what comes for `names` go to `queue`; awaited, the answer says when it does.
+    pub(crate) fn seat(
+        self: &Arc<Self>,
         queue: &Arc<Queue>,
         kind: SubscriptionKind,
         names: Vec<Blob>,
-    ) -> Result<Seat> {
-        let mut attempts = 0;
-        loop {
-            attempts += 1;
-            let hubbed = self.connection(config, pool).await?;
-            let id = hubbed.shared.new_subscriber();
-            let answer = hubbed.shared.join(id, queue, kind, &names);
-            if answer.is_err() && attempts < ATTEMPTS {
-                continue;
-            }
-            let seat = Seat {
-                hubbed,
-                id,
-                kind,
-                names,
-            };
-            // Dropped here, it leaves nothing behind.
-            Confirming::new(answer).await?;
-            return Ok(seat);
-        }
+    ) -> (Seat, Confirming) {
+        let id = self.shared.new_subscriber();
+        let answer = self.shared.join(id, queue, kind, &names);
+        let seat = Seat {
+            hubbed: Arc::clone(self),
+            id,
+            kind,
+            names,
+        };
+        (seat, Confirming::new(answer))
     }
 }
 
@@ -100,22 +96,24 @@ pub(crate) struct Seat {
 }
 
 impl Seat {
+    /// Whether something may still come.
+    pub(crate) fn is_open(&self) -> bool {
+        self.hubbed.shared.lock().is_open()
+    }
+
     fn all(&self) -> Vec<(SubscriptionKind, Blob)> {
         let names = self.names.iter();
         names.map(|name| (self.kind, name.clone())).collect()
     }
 
     /// Leaves, once all that the server has sent before has come. Nothing comes to `queue` then, if that is given.
-    pub(crate) async fn leave_behind(&self, last: Option<Arc<Queue>>) -> Result<()> {
+    pub(crate) fn leave_behind(&self, last: Option<Arc<Queue>>) -> Confirming {
         let leaving = Leaving {
             id: self.id,
             names: self.all(),
             last,
         };
-        let answer = self.hubbed.shared.leave_behind(leaving);
-        answer
-            .await
-            .unwrap_or_else(|_| Err(Error::closed("the runtime of this subscriber ended")))
+        Confirming::new(Ok(self.hubbed.shared.leave_behind(leaving)))
     }
 }
 

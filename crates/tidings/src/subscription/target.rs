@@ -13,9 +13,16 @@ pub struct Names<Shape>(Shape);
 
 /// What [`Client::subscribe`](crate::Client::subscribe) and its like take.
 ///
-/// - names: the request is a [`SubscriptionBuilder`], and gives a [`Subscription`](crate::Subscription).
+/// - names: the request is a [`SubscriptionBuilder`], and gives a [`Subscription`](crate::Subscription);
+/// - [senders](crate::Sender) of a receiver: the request is [`Subscribing`](crate::Subscribing), and what comes is read
+///   at the receiver.
 ///
 /// `Marker` is always inferred.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be subscribed to",
+    label = "neither names nor senders of a `Receiver`",
+    note = "names are text, bytes or numbers, one or many: `\"news\"`, `[\"news\", \"weather\"]`"
+)]
 pub trait SubscribeTo<Marker> {
     /// What is awaited.
     type Request;
