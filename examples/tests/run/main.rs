@@ -3,3 +3,5 @@
 mod cache_invalidation;
 mod chat;
 mod program;
+mod tail;
+mod typed_events;

@@ -19,22 +19,18 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// Starts an example that Cargo has built beside this test.
+    /// Starts an example.
     #[track_caller]
     pub(crate) fn start(name: &str, arguments: &[&str]) -> Self {
-        let path = path(name);
-        let mut child = Command::new(&path)
-            .args(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap_or_else(|error| {
-                panic!(
-                    "{}: {error}; `cargo test -p tidings-examples` builds it",
-                    path.display()
-                )
-            });
+        Self::run(name, Command::new(path(name)).args(arguments))
+    }
+
+    /// Runs a command, called `name` where something goes wrong.
+    #[track_caller]
+    pub(crate) fn run(name: &str, command: &mut Command) -> Self {
+        let command = command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let child = command.stderr(Stdio::piped()).spawn();
+        let mut child = child.unwrap_or_else(|error| panic!("{name}: {error}"));
         let (sender, lines) = mpsc::channel();
         forward(child.stdout.take().expect("it is piped"), sender.clone());
         forward(child.stderr.take().expect("it is piped"), sender);
@@ -126,10 +122,17 @@ fn forward(output: impl Read + Send + 'static, lines: Sender<String>) {
     });
 }
 
-/// `target/<profile>/examples/<name>`, from the test at `target/<profile>/deps/run-<hash>`.
-fn path(name: &str) -> PathBuf {
+/// Where Cargo has built an example: in `target/<profile>/examples`, beside this test's `target/<profile>/deps`.
+#[track_caller]
+pub(crate) fn path(example: &str) -> PathBuf {
     let test = std::env::current_exe().expect("the test knows where it is");
     let profile = test.parent().and_then(|deps| deps.parent());
     let folder = profile.expect("Cargo's layout").join("examples");
-    folder.join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
+    let path = folder.join(format!("{example}{}", std::env::consts::EXE_SUFFIX));
+    // Not with `--test run`, which leaves the examples out, or takes them as they were.
+    assert!(
+        path.is_file(),
+        "`cargo test -p tidings-examples` builds {example}"
+    );
+    path
 }
