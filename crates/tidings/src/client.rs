@@ -21,6 +21,7 @@ use crate::pool::Pool;
 use crate::pubsub::PubSubBuilder;
 use crate::receiver::{Sender, Senders, of_kind, unsubscribe};
 use crate::run::Run;
+use crate::script::ScriptCall;
 use crate::subscription::SubscribeTo;
 use crate::subscription::hub::{Hub, Hubbed};
 use crate::transaction::Transact;
@@ -316,5 +317,9 @@ impl<'a> Commands for &'a Client {
 
     fn run_known<T: FromReply>(self, command: Command) -> Run<'a, T> {
         Run::known(&self.inner.mailbox, command, self.charset())
+    }
+
+    fn run_script<T: FromReply>(self, call: ScriptCall) -> Run<'a, T> {
+        self.run_known(call.by_digest()).with_script(call)
     }
 }

@@ -90,6 +90,8 @@ pub use run::Run;
 #[cfg(feature = "tls")]
 pub use rustls;
 pub use script::Script;
+#[doc(hidden)]
+pub use script::ScriptCall;
 pub use subscription::{Names, SubscribeTo, Subscription, SubscriptionBuilder};
 pub use tidings_proto::monitor::{MonitorClient, MonitorEvent};
 pub use tidings_proto::pubsub::{SubscriptionKind, SubscriptionState, SubscriptionStatus};

@@ -7,13 +7,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use tidings_proto::{Blob, Blocking, Charset, Command, FromReply, Reply};
+use tidings_proto::{Blob, Blocking, Charset, Command, FromReply, Reply, ServerError};
 
 use crate::commands::refused;
 use crate::driver::body::{Answer, Body, Patience};
 use crate::driver::mailbox::{Mailbox, Sending};
 use crate::error::{Error, ErrorKind, Result};
 use crate::pool::{Own, Pool};
+use crate::script::ScriptCall;
 
 /// A command of a [`Client`](crate::Client) or a [`Watch`](crate::Watch) that runs when it is awaited.
 ///
@@ -28,6 +29,8 @@ pub struct Run<'a, T> {
     /// The connection, if it is one that a [`Watch`](crate::Watch) has.
     watching: Option<&'a Own>,
     charset: Charset,
+    /// What is to be sent next if the server does not know the script.
+    script: Option<Box<ScriptCall>>,
     reply: PhantomData<fn() -> T>,
 }
 
@@ -45,6 +48,7 @@ impl<'a, T> Run<'a, T> {
             state,
             watching,
             charset,
+            script: None,
             reply: PhantomData,
         }
     }
@@ -98,6 +102,12 @@ impl<'a, T> Run<'a, T> {
         Self::new(State::Sending(own.send(body)), Some(own), charset)
     }
 
+    /// The same, and the script as a whole if the command says that it is unknown.
+    pub(crate) fn with_script(mut self, call: ScriptCall) -> Self {
+        self.script = Some(Box::new(call));
+        self
+    }
+
     /// Over the connection of a watch, since it is known that the command may.
     pub(crate) fn known_watching(own: &'a Own, command: Command, charset: Charset) -> Self {
         let body = body(command, Patience::Usual);
@@ -123,7 +133,18 @@ impl<T: FromReply> Future for Run<'_, T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
         let this = &mut *self;
         let answer = match &mut this.state {
-            State::Sending(sending) => ready!(Pin::new(sending).poll(cx)),
+            State::Sending(sending) => loop {
+                let answer = ready!(Pin::new(&mut *sending).poll(cx));
+                match this.script.take() {
+                    Some(call) if is_unknown_script(&answer) => {
+                        match call.whole().in_charset(this.charset) {
+                            Ok(whole) => sending.send_next(body(whole, Patience::Usual)),
+                            Err(error) => break Err(error.into()),
+                        }
+                    }
+                    _ => break answer,
+                }
+            },
             State::Elsewhere(running) => {
                 let answer = ready!(running.as_mut().poll(cx));
                 this.state = State::Refused(None);
@@ -185,6 +206,19 @@ pub(crate) fn decode<T: FromReply>(answer: Answer, charset: Charset) -> Result<T
             ErrorKind::Protocol,
             "a command was answered as a pipeline is",
         )),
+    }
+}
+
+/// Looked for before the reply is decoded, since a `T` that takes errors for values would hide it.
+fn is_unknown_script(answer: &Result<Answer>) -> bool {
+    let frame = match answer {
+        Ok(Answer::Reply(frame)) => frame,
+        Ok(Answer::Replies(parts)) if parts.len() == 1 => &*parts[0],
+        _ => return false,
+    };
+    match Reply::parse(frame) {
+        Ok(Reply::Error(text)) => ServerError::new(text).code() == "NOSCRIPT",
+        _ => false,
     }
 }
 

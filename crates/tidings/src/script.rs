@@ -1,14 +1,12 @@
 //! Scripts: run by their digest, and loaded where a server does not know them yet.
 
 use std::fmt;
-use std::future::Future;
 use std::sync::Arc;
 
-use tidings_proto::{Command, FromReply, Reply, ServerError, ToArgs, cmd};
+use tidings_proto::{Command, FromReply, ToArgs, cmd};
 
 use crate::commands::Commands;
 use crate::commands::args::Counted;
-use crate::error::Result;
 
 /// A Lua script that runs on the server.
 ///
@@ -71,7 +69,8 @@ impl Script {
     /// `EVALSHA`: runs the script, and gives what it returns. Keys and arguments are one or many, of text, bytes or
     /// numbers; `None::<&str>` is none of them.
     ///
-    /// `client` is whatever runs commands one by one, as `&Client` does. What a script can return: numbers (decimals are
+    /// `client` is whatever runs commands one by one, as `&Client` does, and what comes back is what its commands give:
+    /// a future, or a [`Result`](crate::Result) of a blocking one. What a script can return: numbers (decimals are
     /// cut off), text, lists, nil, `true` as 1, `false` as nil.
     ///
     /// O(the script's own), since 2.6.0.
@@ -86,20 +85,13 @@ impl Script {
     ///
     /// Dropped before its first poll, nothing is sent. Dropped later, the script may run all the same, once at
     /// most.
-    pub fn run<T, K, A>(
+    pub fn run<T: FromReply, C: Commands, K, A>(
         &self,
-        client: impl Commands<
-            Output<Result<T, ServerError>>: Future<Output = Result<Result<T, ServerError>>>,
-        > + Copy,
+        client: C,
         keys: impl ToArgs<K>,
         args: impl ToArgs<A>,
-    ) -> impl Future<Output = Result<T>>
-    where
-        T: FromReply,
-    {
-        let command = cmd("EVALSHA").arg(self.digest());
-        let command = command.arg(Counted(keys)).arg(args);
-        call(client, command, "EVAL", self.clone())
+    ) -> C::Output<T> {
+        client.run_script(self.call("EVALSHA", "EVAL", keys, args))
     }
 
     /// `EVALSHA_RO`: as [`run`](Self::run), for a script that changes nothing, which the server holds it to. A replica
@@ -114,51 +106,52 @@ impl Script {
     /// # Cancel safety
     ///
     /// As for `run`.
-    pub fn run_ro<T, K, A>(
+    pub fn run_ro<T: FromReply, C: Commands, K, A>(
         &self,
-        client: impl Commands<
-            Output<Result<T, ServerError>>: Future<Output = Result<Result<T, ServerError>>>,
-        > + Copy,
+        client: C,
         keys: impl ToArgs<K>,
         args: impl ToArgs<A>,
-    ) -> impl Future<Output = Result<T>>
-    where
-        T: FromReply,
-    {
-        let command = cmd("EVALSHA_RO").arg(self.digest());
-        let command = command.arg(Counted(keys)).arg(args);
-        call(client, command, "EVAL_RO", self.clone())
+    ) -> C::Output<T> {
+        client.run_script(self.call("EVALSHA_RO", "EVAL_RO", keys, args))
+    }
+
+    fn call<K, A>(
+        &self,
+        evalsha: &str,
+        eval: &'static str,
+        keys: impl ToArgs<K>,
+        args: impl ToArgs<A>,
+    ) -> ScriptCall {
+        let by_digest = cmd(evalsha).arg(self.digest());
+        ScriptCall {
+            by_digest: by_digest.arg(Counted(keys)).arg(args),
+            eval,
+            script: self.clone(),
+        }
     }
 }
 
-/// Asks for the server's error apart, since a `T` that takes errors for values would hide that the script is unknown.
-async fn call<C, T>(client: C, by_digest: Command, eval: &str, script: Script) -> Result<T>
-where
-    C: Commands<Output<Result<T, ServerError>>: Future<Output = Result<Result<T, ServerError>>>>
-        + Copy,
-    T: FromReply,
-{
-    let error = match client
-        .run::<Result<T, ServerError>>(by_digest.clone())
-        .await?
-    {
-        Ok(value) => return Ok(value),
-        Err(error) => error,
-    };
-    if error.code() != "NOSCRIPT" {
-        return failed(&error);
-    }
-    let args = by_digest.owned_args();
-    let whole = cmd(eval).arg(script.source().as_bytes()).arg(&args[1..]);
-    match client.run::<Result<T, ServerError>>(whole).await? {
-        Ok(value) => Ok(value),
-        Err(error) => failed(&error),
-    }
+/// A script with its keys and arguments, for whoever [runs](Commands::run_script) it.
+#[doc(hidden)]
+#[derive(Debug, Clone)]
+pub struct ScriptCall {
+    by_digest: Command,
+    eval: &'static str,
+    script: Script,
 }
 
-/// What a `T` makes of the error.
-fn failed<T: FromReply>(error: &ServerError) -> Result<T> {
-    Ok(T::from_reply(Reply::Error(error.message().as_bytes()))?)
+impl ScriptCall {
+    /// What is sent first.
+    pub fn by_digest(&self) -> Command {
+        self.by_digest.clone()
+    }
+
+    /// What is sent to a server that does not know the script.
+    pub fn whole(&self) -> Command {
+        let args = self.by_digest.owned_args();
+        let source = self.script.source().as_bytes();
+        cmd(self.eval).arg(source).arg(&args[1..])
+    }
 }
 
 impl fmt::Debug for Script {
@@ -170,46 +163,8 @@ impl fmt::Debug for Script {
 #[cfg(test)]
 mod tests {
     use std::cell::RefCell;
-    use std::future::{Ready, ready};
-    use std::pin::pin;
-    use std::task::{Context, Poll, Waker};
 
     use super::*;
-
-    /// Answers each command with the next of these replies, and notes the commands.
-    struct Fake {
-        replies: RefCell<Vec<&'static str>>,
-        commands: RefCell<Vec<String>>,
-    }
-
-    impl Fake {
-        fn new(replies: &[&'static str]) -> Self {
-            Self {
-                replies: RefCell::new(replies.iter().rev().copied().collect()),
-                commands: RefCell::default(),
-            }
-        }
-    }
-
-    impl Commands for &Fake {
-        type Output<T: FromReply> = Ready<Result<T>>;
-
-        fn run<T: FromReply>(self, command: Command) -> Ready<Result<T>> {
-            self.commands.borrow_mut().push(command.to_string());
-            let reply = self.replies.borrow_mut().pop().expect("a reply is left");
-            let reply = Reply::parse(reply.as_bytes()).unwrap();
-            ready(T::from_reply(reply).map_err(Into::into))
-        }
-    }
-
-    fn now<F: Future>(future: F) -> F::Output {
-        match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(output) => output,
-            Poll::Pending => panic!("it waits"),
-        }
-    }
-
-    const UNKNOWN: &str = "-NOSCRIPT No matching script. Please use EVAL.\r\n";
 
     #[test]
     fn the_digest_is_the_sha_1_of_the_text_in_lower_case() {
@@ -227,49 +182,36 @@ mod tests {
     }
 
     #[test]
-    fn a_known_script_is_one_command_and_an_unknown_one_two_with_the_same_arguments() {
+    fn by_its_digest_and_as_a_whole_it_has_the_same_arguments() {
         let script = Script::new("return 1");
-        let known = Fake::new(&[":1\r\n"]);
-        let one: i64 = now(script.run(&known, ["k", "l"], ["a", "b"])).unwrap();
-        assert_eq!(one, 1);
-        let by_digest = "EVALSHA e0e1f9fabfc9d4800c877a703b823ac0578ff8db 2 k l a b";
-        assert_eq!(known.commands.into_inner(), [by_digest]);
-
-        let unknown = Fake::new(&[UNKNOWN, ":2\r\n"]);
-        let two: i64 = now(script.run(&unknown, ["k", "l"], ["a", "b"])).unwrap();
-        assert_eq!(two, 2);
-        let whole = "EVAL \"return 1\" 2 k l a b";
-        assert_eq!(unknown.commands.into_inner(), [by_digest, whole]);
-
-        let unknown = Fake::new(&[UNKNOWN, ":3\r\n"]);
+        let call = script.call("EVALSHA", "EVAL", ["k", "l"], ["a", "b"]);
+        let digest = "e0e1f9fabfc9d4800c877a703b823ac0578ff8db";
+        let by_digest = format!("EVALSHA {digest} 2 k l a b");
+        assert_eq!(call.by_digest().to_string(), by_digest);
+        assert_eq!(call.whole().to_string(), "EVAL \"return 1\" 2 k l a b");
         let none = None::<&str>;
-        let three: i64 = now(script.run_ro(&unknown, none, none)).unwrap();
-        assert_eq!(three, 3);
-        let by_digest = "EVALSHA_RO e0e1f9fabfc9d4800c877a703b823ac0578ff8db 0";
-        let whole = "EVAL_RO \"return 1\" 0";
-        assert_eq!(unknown.commands.into_inner(), [by_digest, whole]);
+        let call = script.call("EVALSHA_RO", "EVAL_RO", none, none);
+        assert_eq!(
+            call.by_digest().to_string(),
+            format!("EVALSHA_RO {digest} 0")
+        );
+        assert_eq!(call.whole().to_string(), "EVAL_RO \"return 1\" 0");
     }
 
     #[test]
-    fn an_error_is_the_servers_or_a_value_for_who_asks_for_one() {
-        let script = Script::new("return 1");
-        let run = |replies: &[&'static str]| {
-            let fake = Fake::new(replies);
-            let outcome = now(script.run::<i64, _, _>(&fake, "k", "a"));
-            (outcome.unwrap_err(), fake.commands.into_inner().len())
-        };
-        let (error, commands) = run(&["-WRONGTYPE no\r\n"]);
-        assert_eq!((error.code(), commands), (Some("WRONGTYPE"), 1));
-        let (error, commands) = run(&[UNKNOWN, "-ERR no\r\n"]);
-        assert_eq!((error.code(), commands), (Some("ERR"), 2));
-        let (error, commands) = run(&[UNKNOWN, UNKNOWN]);
-        assert_eq!((error.code(), commands), (Some("NOSCRIPT"), 2));
+    fn whoever_knows_no_better_runs_it_as_a_whole() {
+        struct Noting<'a>(&'a RefCell<Vec<String>>);
 
-        let fake = Fake::new(&[UNKNOWN, "-ERR no\r\n"]);
-        let value: Result<i64, ServerError> = now(script.run(&fake, "k", "a")).unwrap();
-        assert_eq!(value, Err(ServerError::new(b"ERR no")));
-        let fake = Fake::new(&[UNKNOWN, ":1\r\n"]);
-        let value: Result<i64, ServerError> = now(script.run(&fake, "k", "a")).unwrap();
-        assert_eq!(value, Ok(1));
+        impl Commands for Noting<'_> {
+            type Output<T: FromReply> = ();
+
+            fn run<T: FromReply>(self, command: Command) {
+                self.0.borrow_mut().push(command.to_string());
+            }
+        }
+
+        let commands = RefCell::default();
+        Script::new("return 1").run::<i64, _, _, _>(Noting(&commands), "k", "a");
+        assert_eq!(commands.into_inner(), ["EVAL \"return 1\" 1 k a"]);
     }
 }

@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::pipeline::Pipeline;
 use crate::pool::Own;
 use crate::run::{Run, decode};
+use crate::script::ScriptCall;
 
 const UNWATCH: &[u8] = b"*1\r\n$7\r\nUNWATCH\r\n";
 
@@ -214,6 +215,10 @@ impl<'a> Commands for &'a Watch {
         };
         self.note_write(&command);
         Run::watching(self.watched.own(), command, self.charset)
+    }
+
+    fn run_script<T: FromReply>(self, call: ScriptCall) -> Run<'a, T> {
+        self.run(call.by_digest()).with_script(call)
     }
 }
 

@@ -49,7 +49,7 @@ fn pl_08_what_a_script_returns_decodes_as_any_reply() {
         let client = case.client().await;
         let run = async |source| {
             let script = Script::new(source);
-            script.run::<Value, _, _>(&client, NONE, NONE).await
+            script.run::<Value, _, _, _>(&client, NONE, NONE).await
         };
         assert_eq!(run("return 3.9").await.unwrap().as_integer(), Some(3));
         assert!(run("return nil").await.unwrap().is_null());
@@ -95,7 +95,7 @@ fn pl_08_errors_of_a_script_have_the_servers_text_and_it_runs_once() {
             "redis.call('INCR', KEYS[1]) return redis.error_reply('TOOMUCH no more of ' .. ARGV[1])",
         );
         for times in 1..=2 {
-            let failed = error(own.run::<(), _, _>(&client, "runs", "tea").await);
+            let failed = error(own.run::<(), _, _, _>(&client, "runs", "tea").await);
             assert_eq!(failed.kind(), ErrorKind::Server);
             assert_eq!(failed.code(), Some("TOOMUCH"));
             assert!(
@@ -112,13 +112,13 @@ fn pl_08_errors_of_a_script_have_the_servers_text_and_it_runs_once() {
         assert_eq!(value.unwrap_err().code(), "TOOMUCH");
         assert_eq!(client.get::<i64>("runs").await.unwrap(), 4);
 
-        let failed = error(adding().run::<i64, _, _>(&client, "text", 1).await);
+        let failed = error(adding().run::<i64, _, _, _>(&client, "text", 1).await);
         assert_eq!(failed.kind(), ErrorKind::Server);
         assert!(failed.to_string().contains("not an integer"), "{failed}");
         let broken = Script::new("return return");
-        let failed = error(broken.run::<i64, _, _>(&client, NONE, NONE).await);
+        let failed = error(broken.run::<i64, _, _, _>(&client, NONE, NONE).await);
         assert!(failed.to_string().contains("compiling script"), "{failed}");
-        let failed = error(own.run::<i64, _, _>(&client, NONE, NONE).await);
+        let failed = error(own.run::<i64, _, _, _>(&client, NONE, NONE).await);
         assert_eq!(failed.kind(), ErrorKind::Server);
     });
 }
@@ -131,18 +131,22 @@ fn pl_08_a_script_that_may_only_read_changes_nothing() {
         let read = Script::new("return redis.call('GET', KEYS[1])");
         case.forget_commands();
         assert_eq!(
-            read.run_ro::<i64, _, _>(&client, "a", NONE).await.unwrap(),
+            read.run_ro::<i64, _, _, _>(&client, "a", NONE)
+                .await
+                .unwrap(),
             7
         );
         assert_eq!(case.commands_run(), ["eval_ro 1", "evalsha_ro 1", "get 1"]);
         case.forget_commands();
         assert_eq!(
-            read.run_ro::<i64, _, _>(&client, "a", NONE).await.unwrap(),
+            read.run_ro::<i64, _, _, _>(&client, "a", NONE)
+                .await
+                .unwrap(),
             7
         );
         assert_eq!(case.commands_run(), ["evalsha_ro 1", "get 1"]);
         for _ in 0..2 {
-            let failed = error(adding().run_ro::<i64, _, _>(&client, "a", 1).await);
+            let failed = error(adding().run_ro::<i64, _, _, _>(&client, "a", 1).await);
             assert!(failed.to_string().contains("read-only"), "{failed}");
         }
         assert_eq!(client.get::<i64>("a").await.unwrap(), 7);
@@ -158,7 +162,7 @@ fn pl_08_many_tasks_run_one_script_at_once() {
         for n in 1..=50 {
             let (client, script): (Client, _) = (client.clone(), script.clone());
             // A task takes only what can be sent to another thread.
-            tasks.spawn(async move { script.run::<i64, _, _>(&client, "n", n).await });
+            tasks.spawn(async move { script.run::<i64, _, _, _>(&client, "n", n).await });
         }
         while let Some(sum) = tasks.join_next().await {
             sum.unwrap().unwrap();
@@ -173,7 +177,7 @@ fn pl_08_a_script_that_nobody_polls_is_not_run() {
         let client = case.client().await;
         case.forget_commands();
         let run = adding();
-        drop(run.run::<i64, _, _>(&client, "n", 1));
+        drop(run.run::<i64, _, _, _>(&client, "n", 1));
         client.ping().await.unwrap();
         assert_eq!(case.commands_run(), ["ping 1"]);
     });

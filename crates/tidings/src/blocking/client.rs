@@ -1,13 +1,16 @@
 //! The client of the blocking face.
 
-use tidings_proto::{Command, FromReply};
+use std::future::{Ready, ready};
 
-use super::pubsub::PubSubBuilder;
-use super::runtime;
+use tidings_proto::{Command, FromReply, ToArgs};
+
+use super::{MonitorBuilder, Pipeline, PubSubBuilder, Watch, runtime};
 use crate::commands::Commands;
 use crate::config::IntoConfig;
 use crate::error::Result;
 use crate::run::Run;
+use crate::script::ScriptCall;
+use crate::transaction::Transact;
 
 /// A [`Client`](crate::Client) whose calls wait for their answers.
 ///
@@ -56,6 +59,90 @@ impl Client {
         PubSubBuilder::new(self.inner.pubsub())
     }
 
+    /// Begins a [`Pipeline`]: commands that are sent in one go, as a transaction unless told otherwise.
+    pub fn pipeline(&self) -> Pipeline {
+        Pipeline::new(self.inner.pipeline())
+    }
+
+    /// Watches keys, on a connection of its own: what is [executed](Pipeline::execute) on it later is run only if
+    /// none of them has changed.
+    ///
+    /// [`Watch`] has an example; [`transaction`](Self::transaction) does this in a loop.
+    ///
+    /// # Errors
+    ///
+    /// As those of a command; no key at all; and [no connection that is
+    /// free](crate::Config::max_own_connections).
+    pub fn watch<S>(&self, keys: impl ToArgs<S>) -> Result<Watch> {
+        runtime::wait(self.inner.watch(keys)).map(Watch::new)
+    }
+
+    /// Runs a closure over watched keys, again and again until none of them has changed under it.
+    ///
+    /// The closure has a [`Watch`]: it reads with it, and writes with what [`Watch::multi`] gives. Whatever the
+    /// closure gives is given back. It may run more than once, 256 times at most, with pauses;
+    /// [`transaction_with_attempts`](Self::transaction_with_attempts) takes another number.
+    ///
+    /// ```no_run
+    /// # fn example(client: tidings::blocking::Client) -> tidings::Result<()> {
+    /// use tidings::Commands;
+    ///
+    /// let next: i64 = client.transaction("OUR-SEQUENCE-KEY", |watch| {
+    ///     let current: Option<i64> = watch.get("OUR-SEQUENCE-KEY")?;
+    ///     let next = current.unwrap_or(0) + 1;
+    ///     watch.multi().set("OUR-SEQUENCE-KEY", next).execute::<()>()?;
+    ///     Ok(next)
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// An error of kind [`Watch`](crate::ErrorKind::Watch) that comes out of the closure has it run again, unless
+    /// the transaction may have run, since its connection was lost. All other errors come out at once, and the last one
+    /// as the source of one that says how often it was tried.
+    pub fn transaction<S, R>(
+        &self,
+        keys: impl ToArgs<S>,
+        closure: impl FnMut(Watch) -> Result<R>,
+    ) -> Result<R> {
+        runtime::wait(self.transact(keys, closure))
+    }
+
+    /// As [`transaction`](Self::transaction), with so many attempts at most. Zero counts as one.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn transaction_with_attempts<S, R>(
+        &self,
+        most: u32,
+        keys: impl ToArgs<S>,
+        closure: impl FnMut(Watch) -> Result<R>,
+    ) -> Result<R> {
+        runtime::wait(self.transact(keys, closure).attempts(most))
+    }
+
+    /// Makes a [`Monitor`](super::Monitor): an iterator over every command that the server runs, over a connection of
+    /// its own (`MONITOR`). Nothing is sent before it is [opened](MonitorBuilder::open).
+    ///
+    /// A monitor slows the server down, the more the more commands it runs. More of it stands
+    /// [there](crate::Client::monitor).
+    pub fn monitor(&self) -> MonitorBuilder {
+        MonitorBuilder::new(self.inner.monitor())
+    }
+
+    /// The asynchronous transaction, with a closure that has done its work when it returns.
+    fn transact<S, R>(
+        &self,
+        keys: impl ToArgs<S>,
+        mut closure: impl FnMut(Watch) -> Result<R>,
+    ) -> Transact<impl FnMut(crate::Watch) -> Ready<Result<R>>, Ready<Result<R>>> {
+        self.inner
+            .transaction(keys, move |watch| ready(closure(Watch::new(watch))))
+    }
+
     /// Runs one command on this thread.
     fn execute<T: FromReply>(run: Run<'_, T>) -> Result<T> {
         runtime::wait(run)
@@ -71,5 +158,9 @@ impl Commands for &Client {
 
     fn run_known<T: FromReply>(self, command: Command) -> Result<T> {
         Client::execute(self.inner.run_known(command))
+    }
+
+    fn run_script<T: FromReply>(self, call: ScriptCall) -> Result<T> {
+        Client::execute(self.inner.run_script(call))
     }
 }

@@ -29,8 +29,12 @@
 //! | | here | asynchronous |
 //! |---|---|---|
 //! | commands | [`Client`] | [`tidings::Client`](crate::Client) |
+//! | many in one go | [`Pipeline`] | [`tidings::Pipeline`](crate::Pipeline) |
+//! | watched keys | [`Client::transaction`], [`Watch`] | [`tidings::Watch`](crate::Watch) |
+//! | scripts | [`Script`](crate::Script), which runs on either | |
 //! | Pub/Sub | [`PubSub`], an [`Iterator`]; [`timeout_iter`](PubSub::timeout_iter) | [`tidings::PubSub`](crate::PubSub), a `Stream` |
 //! | subscribing from elsewhere | [`PubSubHandle`] | [`tidings::PubSubHandle`](crate::PubSubHandle) |
+//! | every command that a server runs | [`Monitor`], an [`Iterator`] | [`tidings::Monitor`](crate::Monitor), a `Stream` |
 //!
 //! # The thread in the background
 //!
@@ -56,9 +60,15 @@
 //! [handle](PubSub::handle).
 
 mod client;
+mod monitor;
 mod park;
+mod pipeline;
 mod pubsub;
 mod runtime;
+mod watch;
 
 pub use client::Client;
+pub use monitor::{Monitor, MonitorBuilder, MonitorTimeoutIter};
+pub use pipeline::Pipeline;
 pub use pubsub::{PubSub, PubSubBuilder, PubSubHandle, TimeoutIter};
+pub use watch::Watch;

@@ -5,7 +5,7 @@ use std::future::{Future, pending};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Handle};
 use tokio::task::coop;
@@ -50,6 +50,11 @@ pub(super) fn wait_until<F: Future>(
     check_place()?;
     let _entered = runtime()?.enter();
     Ok(park::wait(future, deadline))
+}
+
+/// When a time that begins now is over; `None` is never, since it is longer than the clock runs.
+pub(super) fn deadline(timeout: Duration) -> Option<Instant> {
+    Instant::now().checked_add(timeout)
 }
 
 /// The runtime in the background; its thread is started for whoever is the first to need it.

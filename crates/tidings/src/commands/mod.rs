@@ -37,6 +37,7 @@ use self::args::{Bit, Counted, CountedPairs, Milliseconds, OnOff, Seconds, Strea
 use self::options::*;
 use crate::error::Error;
 use crate::pipeline::{Pipeline, pipeline_methods};
+use crate::script::ScriptCall;
 
 /// Makes a trait method of each row of a table.
 ///
@@ -114,7 +115,8 @@ pub mod options {
 
 /// The commands of a client.
 ///
-/// Each method makes one command; what comes back is a future for [`&Client`](crate::Client). Keys, values and names
+/// Each method makes one command; what comes back is a future for [`&Client`](crate::Client), and a
+/// [`Result`](crate::Result) for the blocking one. Keys, values and names
 /// are text, bytes or numbers; where several are taken, also arrays, slices and iterators of them, and for pairs such as
 /// fields with their values arrays of tuples or maps.
 ///
@@ -170,10 +172,21 @@ pub trait Commands: Sized {
         self.run(command)
     }
 
+    /// Runs a script: by its digest, and as a whole where it is unknown. Whoever does not know how runs it as a whole.
+    #[doc(hidden)]
+    fn run_script<T: FromReply>(self, call: ScriptCall) -> Self::Output<T> {
+        self.run(call.whole())
+    }
+
     each_table!(trait_methods);
 }
 
 impl Pipeline {
+    each_table!(pipeline_methods);
+}
+
+#[cfg(feature = "blocking")]
+impl crate::blocking::Pipeline {
     each_table!(pipeline_methods);
 }
 

@@ -421,6 +421,14 @@ impl<M: Deref<Target = Mailbox>> Sending<M> {
         Self { mailbox, state }
     }
 
+    /// The same way with another request.
+    pub(crate) fn send_next(&mut self, body: Body)
+    where
+        M: Copy,
+    {
+        *self = Self::new(self.mailbox, body);
+    }
+
     /// Nothing of it is under way: it was not sent, or it was answered.
     pub(crate) fn is_at_rest(&self) -> bool {
         !matches!(self.state, SendingState::Sent(_))

@@ -97,7 +97,10 @@ impl Monitor {
         poll_fn(|cx| self.poll_event(cx)).await
     }
 
-    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<MonitorEvent>>> {
+    pub(crate) fn poll_event(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<MonitorEvent>>> {
         // A server that is always busy is not to keep other tasks from their turn.
         let turn = ready!(coop::poll_proceed(cx));
         loop {

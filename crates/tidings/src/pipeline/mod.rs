@@ -224,6 +224,12 @@ impl Pipeline {
         self.evalsha(script.digest(), keys, args)
     }
 
+    /// Where the methods of the commands add them: each face of a pipeline has this.
+    #[inline]
+    pub(crate) fn gathering(&mut self) -> &mut Self {
+        self
+    }
+
     /// Makes the buffer end with the last complete command.
     #[inline]
     fn open(&mut self) {
@@ -399,13 +405,14 @@ macro_rules! pipeline_methods {
     )*) => {$(
         #[doc = concat!("Adds [`", stringify!($name), "`](crate::Commands::", stringify!($name), ").")]
         pub fn $name $(<$($shape),+>)? (&mut self $(, $arg: $type)*) -> &mut Self {
-            let charset = self.charset();
-            let mut command = self.begin($first);
+            let pipeline = self.gathering();
+            let charset = pipeline.charset();
+            let mut command = pipeline.begin($first);
             $(command.arg($word);)*
             if let Err(error) = command.in_charset(charset) {
-                self.refuse(&error);
+                pipeline.refuse(&error);
             }
-            self.completed(const { tidings_proto::may_block($first) });
+            pipeline.completed(const { tidings_proto::may_block($first) });
             self
         }
     )*};

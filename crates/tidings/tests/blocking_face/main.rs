@@ -3,6 +3,8 @@
 
 mod async_code;
 mod commands;
+mod monitor;
+mod pipelines;
 mod pubsub;
 #[path = "../support/mod.rs"]
 mod support;

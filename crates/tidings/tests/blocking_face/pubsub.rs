@@ -99,6 +99,8 @@ fn gm_03_what_is_handled_or_a_confirmation_is_passed_over() {
         assert_eq!(short(&event), "message news hello");
         client.publish("handled", 10).unwrap();
         client.publish("news", "again").unwrap();
+        // Behind it, all has been written.
+        client.ping().unwrap();
         let event = pubsub.next_message(Duration::ZERO).unwrap().unwrap();
         assert_eq!(short(&event), "message news again");
         assert!(pubsub.next_message(Duration::ZERO).unwrap().is_none());

@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::time::{Duration, Instant};
 
 use super::PubSub;
-use crate::blocking::runtime;
+use crate::blocking::runtime::{self, deadline};
 use crate::error::Result;
 use crate::pubsub::step::{Look, Step};
 use crate::pubsub::{Event, FromPayload};
@@ -125,11 +125,6 @@ impl<P: FromPayload> PubSub<P> {
             }
         }
     }
-}
-
-/// `None` is never: the time is longer than the clock runs.
-fn deadline(timeout: Duration) -> Option<Instant> {
-    Instant::now().checked_add(timeout)
 }
 
 /// Waits for the next event; ends when no subscription is left and everything before was read, or after

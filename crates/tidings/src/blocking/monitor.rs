@@ -1,0 +1,105 @@
+//! The monitor: every command that the server runs.
+
+use std::future::{IntoFuture, poll_fn};
+use std::time::Duration;
+
+use tidings_proto::monitor::MonitorEvent;
+
+use super::runtime::{self, deadline};
+use crate::error::Result;
+
+/// An iterator over every command that the server runs, with a connection of its own.
+///
+/// Made by [`Client::monitor`](super::Client::monitor). It is the asynchronous [`Monitor`](crate::Monitor), where it
+/// stands what is shown and what an error between the commands means. Its connection is read by the [thread in the
+/// background](super#the-thread-in-the-background), and what finds no room in its queue is dropped and told of.
+///
+/// ```no_run
+/// # fn example(client: tidings::blocking::Client) -> tidings::Result<()> {
+/// for item in client.monitor().open()? {
+///     match item {
+///         Ok(event) => println!("{} {:?}", event.client(), event.command()),
+///         Err(error) => eprintln!("{error}"), // a loss, or a line that cannot be read; it goes on
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Monitor {
+    inner: crate::Monitor,
+}
+
+impl Monitor {
+    /// An iterator that ends as well when nothing came for so long. It can be made again and goes on then.
+    pub fn timeout_iter(&mut self, timeout: Duration) -> MonitorTimeoutIter<'_> {
+        MonitorTimeoutIter {
+            monitor: self,
+            timeout,
+        }
+    }
+
+    fn next_within(&mut self, timeout: Option<Duration>) -> Option<Result<MonitorEvent>> {
+        let next = poll_fn(|cx| self.inner.poll_event(cx));
+        match runtime::wait_until(next, timeout.and_then(deadline)) {
+            Ok(item) => item.flatten(),
+            Err(error) => Some(Err(error)),
+        }
+    }
+}
+
+/// Waits for the next command, or an error in the place of some. After an error it goes on; `None` is its end, as
+/// [there](crate::Monitor).
+impl Iterator for Monitor {
+    type Item = Result<MonitorEvent>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.next_within(None)
+    }
+}
+
+/// An iterator over what a [`Monitor`] sees that ends when nothing came for some time; made by
+/// [`timeout_iter`](Monitor::timeout_iter).
+#[derive(Debug)]
+pub struct MonitorTimeoutIter<'a> {
+    monitor: &'a mut Monitor,
+    timeout: Duration,
+}
+
+impl Iterator for MonitorTimeoutIter<'_> {
+    type Item = Result<MonitorEvent>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.monitor.next_within(Some(self.timeout))
+    }
+}
+
+/// Makes a [`Monitor`]; nothing is sent before it is [opened](Self::open).
+#[must_use = "nothing happens before it is opened"]
+#[derive(Debug)]
+pub struct MonitorBuilder {
+    inner: crate::MonitorBuilder,
+}
+
+impl MonitorBuilder {
+    pub(super) fn new(inner: crate::MonitorBuilder) -> Self {
+        Self { inner }
+    }
+
+    /// The bounds of the queue, in commands and in bytes of their lines; as
+    /// [there](crate::MonitorBuilder::queue).
+    pub fn queue(mut self, commands: usize, bytes: usize) -> Self {
+        self.inner = self.inner.queue(commands, bytes);
+        self
+    }
+
+    /// Opens the connection, and waits until the server has agreed to show its commands.
+    ///
+    /// # Errors
+    ///
+    /// No connection can be made, or the server refuses: `MONITOR` is of the ACL categories `@admin` and `@dangerous`.
+    pub fn open(self) -> Result<Monitor> {
+        let inner = runtime::wait(self.inner.into_future())?;
+        Ok(Monitor { inner })
+    }
+}
