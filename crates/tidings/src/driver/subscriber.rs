@@ -70,6 +70,7 @@ pub(crate) enum Staged {
 pub(crate) struct Later {
     wakers: Vec<Waker>,
     answers: Vec<(Answer, Result<()>)>,
+    looked: Vec<oneshot::Sender<()>>,
 }
 
 impl Later {
@@ -87,6 +88,9 @@ impl Later {
             // Whoever asked may have stopped waiting.
             let _ = answer.send(outcome);
         }
+        for done in self.looked {
+            let _ = done.send(());
+        }
     }
 }
 
@@ -100,8 +104,8 @@ pub(crate) struct State<O> {
     pub(crate) outlet: O,
     pub(crate) later: Later,
     pings: VecDeque<Answer>,
-    /// Waits until the socket has nothing more to read.
-    look: Option<Look>,
+    /// Those who wait until the socket has nothing more to read.
+    looks: Vec<Look>,
     /// PINGs on the wire that somebody waits for.
     pinged: usize,
     /// Nobody wants the connection any more.
@@ -163,7 +167,7 @@ impl<O: Outlet> Shared<O> {
             outlet,
             later: Later::default(),
             pings: VecDeque::new(),
-            look: None,
+            looks: Vec::new(),
             pinged: 0,
             closing: false,
             ended: None,
@@ -199,12 +203,12 @@ impl<O: Outlet> Shared<O> {
     }
 
     /// Asks for what has come to the socket so far; the answer, or the end of the channel, comes when it has been
-    /// handed on. One reader asks at a time: the last one is answered.
+    /// handed on.
     pub(crate) fn look(&self) -> oneshot::Receiver<()> {
         let (done, looked) = oneshot::channel();
         self.change(|state| {
             if state.ended.is_none() {
-                state.look = Some(Look { done, seen: false });
+                state.looks.push(Look { done, seen: false });
             }
         });
         looked
@@ -279,18 +283,20 @@ impl<O: Outlet> State<O> {
     /// The socket gave nothing. For whoever asked that counts only after the runtime has looked at the socket, which
     /// it does while the task yields: `true` if it is to.
     fn looked(&mut self) -> bool {
-        match &mut self.look {
-            Some(look) if !look.seen => {
-                look.seen = true;
-                true
-            }
-            Some(_) => {
-                // Whoever asked may have stopped waiting.
-                let _ = self.look.take().map(|look| look.done.send(()));
-                false
-            }
-            None => false,
+        let mut new = false;
+        for look in &mut self.looks {
+            new |= !std::mem::replace(&mut look.seen, true);
         }
+        if !new {
+            self.end_looks();
+        }
+        new
+    }
+
+    /// Nothing more has come.
+    fn end_looks(&mut self) {
+        let looks = self.looks.drain(..).map(|look| look.done);
+        self.later.looked.extend(looks);
     }
 
     fn hand_on(&mut self, staged: Vec<Staged>, block: &Bytes) -> bool {

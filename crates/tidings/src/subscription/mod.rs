@@ -6,7 +6,7 @@ mod target;
 
 use std::collections::HashSet;
 use std::fmt;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -27,6 +27,7 @@ use crate::pubsub::payload::FromPayload;
 use crate::pubsub::queue::Queue;
 use crate::pubsub::reader::{Reader, Taken};
 use crate::pubsub::stats::Stats;
+use crate::pubsub::step::Look;
 use hub::Seat;
 
 /// A light subscriber: its own stream and its own queue, over one connection that all of a client's share.
@@ -133,30 +134,40 @@ impl<P: FromPayload> Subscription<P> {
     ///
     /// Dropped before it is resolved, it has taken nothing.
     pub async fn get_message(&mut self, timeout: Duration) -> Result<Option<Event<P>>> {
-        let first = poll_fn(|cx| Poll::Ready(self.poll_event(cx))).await;
-        let event = match first {
-            Poll::Ready(event) => event,
-            Poll::Pending if timeout.is_zero() => {
-                // What has arrived at the socket is there now too: let the task that reads it have its turn.
-                tokio::task::yield_now().await;
-                match poll_fn(|cx| Poll::Ready(self.poll_event(cx))).await {
-                    Poll::Ready(event) => event,
-                    Poll::Pending => return Ok(None),
+        if timeout.is_zero() {
+            let mut look = Look::default();
+            return poll_fn(|cx| self.poll_now(&mut look, cx)).await;
+        }
+        match time::timeout(timeout, self.next()).await {
+            Ok(event) => shown(event),
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// What is there now. What has arrived at the socket is there too, so the task that reads it is asked whether there
+    /// is anything.
+    pub(crate) fn poll_now(
+        &mut self,
+        look: &mut Look,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<Event<P>>>> {
+        loop {
+            // Asked before the queue is: what was there is in the queue when the answer is.
+            let looked = look.as_mut().map(|look| Pin::new(look).poll(cx).is_ready());
+            return match (self.poll_event(cx), looked) {
+                (Poll::Ready(event), _) => Poll::Ready(shown(event)),
+                (Poll::Pending, None) => {
+                    *look = Some(self.seat.hubbed.shared.look());
+                    continue;
                 }
-            }
-            Poll::Pending => match time::timeout(timeout, self.next()).await {
-                Ok(event) => event,
-                Err(_) => return Ok(None),
-            },
-        };
-        match event {
-            Some(event) => event.map(Some),
-            None => Err(Error::closed("the subscription has ended")),
+                (Poll::Pending, Some(false)) => Poll::Pending,
+                (Poll::Pending, Some(true)) => Poll::Ready(Ok(None)),
+            };
         }
     }
 
     #[inline]
-    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Event<P>>>> {
+    pub(crate) fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Event<P>>>> {
         if let Some(message) = self.reader.next_at_hand() {
             return Poll::Ready(Some(message.map(Event::Message)));
         }
@@ -200,6 +211,14 @@ impl<P> fmt::Debug for Subscription<P> {
             .field("kind", &self.seat.kind)
             .field("names", &self.seat.names)
             .finish_non_exhaustive()
+    }
+}
+
+/// What the next event is to whoever asked for one.
+fn shown<P>(event: Option<Result<Event<P>>>) -> Result<Option<Event<P>>> {
+    match event {
+        Some(event) => event.map(Some),
+        None => Err(Error::closed("the subscription has ended")),
     }
 }
 

@@ -301,7 +301,7 @@ impl<O: Outlet> Link for SubscriberLink<O> {
             return Poll::Ready(());
         }
         // Nothing can have come.
-        state.look = None;
+        state.end_looks();
         state.task = Some(cx.waker().clone());
         Poll::Pending
     }
@@ -323,7 +323,7 @@ impl<O: Outlet> Link for SubscriberLink<O> {
             state.later.answer(answer, Err(why(error.as_ref())));
         }
         state.closed.clear();
-        state.look = None;
+        state.end_looks();
         state.outlet.ended(error.as_ref(), &mut state.later);
         state.ended = Some(error);
     }
