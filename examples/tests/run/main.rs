@@ -3,5 +3,6 @@
 mod cache_invalidation;
 mod chat;
 mod program;
+mod receiver;
 mod tail;
 mod typed_events;
