@@ -40,11 +40,13 @@
 //! | reading, and writing only if nobody else wrote meanwhile | [`Client::transaction`]; [`Watch`] for each step |
 //! | Lua on the server | [`Script`] |
 //! | every command that a server runs | [`Monitor`] |
+//! | all of this in threads, without a runtime | [`blocking`] |
 //! | URLs, times, TLS, how many connections | [`Config`] |
 //! | what went wrong, and whether a command may have run | [`Error`] |
 //!
 //! # Cargo features
 //!
+//! - `blocking` (on by default): the module [`blocking`], for threads without a runtime.
 //! - `charset`: text in other encodings than UTF-8, by [`Config`](Config#charset).
 //! - `json`: payloads as JSON, `Json<T>`, of any type that serde knows.
 //! - `tls`: `rediss://` and `valkeys://` with rustls and the system's certificates.
@@ -103,6 +105,6 @@ pub use tidings_proto::{
 pub use transaction::Transact;
 pub use watch::Watch;
 
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "blocking"))]
 #[doc = include_str!("../../../README.md")]
 struct Readme;
