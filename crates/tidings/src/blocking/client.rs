@@ -2,14 +2,17 @@
 
 use std::future::{Ready, ready};
 
+use tidings_proto::pubsub::SubscriptionKind;
 use tidings_proto::{Command, FromReply, ToArgs};
 
 use super::{MonitorBuilder, Pipeline, PubSubBuilder, Watch, runtime};
 use crate::commands::Commands;
 use crate::config::IntoConfig;
 use crate::error::Result;
+use crate::receiver::Senders;
 use crate::run::Run;
 use crate::script::ScriptCall;
+use crate::subscription::SubscribeTo;
 use crate::transaction::Transact;
 
 /// A [`Client`](crate::Client) whose calls wait for their answers.
@@ -57,6 +60,62 @@ impl Client {
     /// [opened](PubSubBuilder::open).
     pub fn pubsub(&self) -> PubSubBuilder {
         PubSubBuilder::new(self.inner.pubsub())
+    }
+
+    /// Subscribes to channels, over one connection that all of this client's subscriptions share: to names, which gives a
+    /// [`Subscription`](super::Subscription) once its builder is [opened](super::SubscriptionBuilder::open), or for a
+    /// [`Receiver`](super::Receiver)'s senders, which is done at once.
+    ///
+    /// ```no_run
+    /// # fn example(client: tidings::blocking::Client) -> tidings::Result<()> {
+    /// use tidings::blocking::Receiver;
+    ///
+    /// let news = client.subscribe("news").open()?;
+    ///
+    /// let receiver = Receiver::new();
+    /// client.subscribe(receiver.channel("weather"))?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn subscribe<M, T: SubscribeTo<M>>(&self, channels: T) -> T::Blocking {
+        channels.into_blocking(&self.inner, SubscriptionKind::Channel)
+    }
+
+    /// The same for patterns (`PSUBSCRIBE`).
+    pub fn psubscribe<M, T: SubscribeTo<M>>(&self, patterns: T) -> T::Blocking {
+        patterns.into_blocking(&self.inner, SubscriptionKind::Pattern)
+    }
+
+    /// The same for shard channels on this server (`SSUBSCRIBE`).
+    pub fn ssubscribe<M, T: SubscribeTo<M>>(&self, channels: T) -> T::Blocking {
+        channels.into_blocking(&self.inner, SubscriptionKind::Shard)
+    }
+
+    /// Ends subscriptions of a receiver's senders for channels; as [there](crate::Client::unsubscribe).
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn unsubscribe(&self, senders: impl Senders) -> Result<()> {
+        runtime::wait(self.inner.unsubscribe(senders))
+    }
+
+    /// The same for patterns (`PUNSUBSCRIBE`).
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn punsubscribe(&self, senders: impl Senders) -> Result<()> {
+        runtime::wait(self.inner.punsubscribe(senders))
+    }
+
+    /// The same for shard channels (`SUNSUBSCRIBE`).
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn sunsubscribe(&self, senders: impl Senders) -> Result<()> {
+        runtime::wait(self.inner.sunsubscribe(senders))
     }
 
     /// Begins a [`Pipeline`]: commands that are sent in one go, as a transaction unless told otherwise.

@@ -33,6 +33,8 @@
 //! | watched keys | [`Client::transaction`], [`Watch`] | [`tidings::Watch`](crate::Watch) |
 //! | scripts | [`Script`](crate::Script), which runs on either | |
 //! | Pub/Sub | [`PubSub`], an [`Iterator`]; [`timeout_iter`](PubSub::timeout_iter) | [`tidings::PubSub`](crate::PubSub), a `Stream` |
+//! | many light subscribers | [`Subscription`] | [`tidings::Subscription`](crate::Subscription) |
+//! | many names into one consumer | [`Receiver`] | [`tidings::Receiver`](crate::Receiver) |
 //! | subscribing from elsewhere | [`PubSubHandle`] | [`tidings::PubSubHandle`](crate::PubSubHandle) |
 //! | every command that a server runs | [`Monitor`], an [`Iterator`] | [`tidings::Monitor`](crate::Monitor), a `Stream` |
 //!
@@ -64,11 +66,18 @@ mod monitor;
 mod park;
 mod pipeline;
 mod pubsub;
+mod receiver;
 mod runtime;
+mod subscription;
+mod timeout_iter;
 mod watch;
 
 pub use client::Client;
-pub use monitor::{Monitor, MonitorBuilder, MonitorTimeoutIter};
+pub use monitor::{Monitor, MonitorBuilder};
 pub use pipeline::Pipeline;
-pub use pubsub::{PubSub, PubSubBuilder, PubSubHandle, TimeoutIter};
+pub use pubsub::{PubSub, PubSubBuilder, PubSubHandle};
+pub use receiver::{Receiver, ReceiverBuilder};
+pub(crate) use runtime::wait;
+pub use subscription::{Subscription, SubscriptionBuilder};
+pub use timeout_iter::{ReadWithin, TimeoutIter};
 pub use watch::Watch;

@@ -1,11 +1,12 @@
 //! The monitor: every command that the server runs.
 
 use std::future::{IntoFuture, poll_fn};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tidings_proto::monitor::MonitorEvent;
 
 use super::runtime::{self, deadline};
+use super::timeout_iter::{ReadWithin, TimeoutIter};
 use crate::error::Result;
 
 /// An iterator over every command that the server runs, with a connection of its own.
@@ -32,16 +33,13 @@ pub struct Monitor {
 
 impl Monitor {
     /// An iterator that ends as well when nothing came for so long. It can be made again and goes on then.
-    pub fn timeout_iter(&mut self, timeout: Duration) -> MonitorTimeoutIter<'_> {
-        MonitorTimeoutIter {
-            monitor: self,
-            timeout,
-        }
+    pub fn timeout_iter(&mut self, timeout: Duration) -> TimeoutIter<'_, Self> {
+        TimeoutIter::new(self, timeout)
     }
 
-    fn next_within(&mut self, timeout: Option<Duration>) -> Option<Result<MonitorEvent>> {
+    fn wait(&mut self, deadline: Option<Instant>) -> Option<Result<MonitorEvent>> {
         let next = poll_fn(|cx| self.inner.poll_event(cx));
-        match runtime::wait_until(next, timeout.and_then(deadline)) {
+        match runtime::wait_until(next, deadline) {
             Ok(item) => item.flatten(),
             Err(error) => Some(Err(error)),
         }
@@ -54,23 +52,15 @@ impl Iterator for Monitor {
     type Item = Result<MonitorEvent>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.next_within(None)
+        self.wait(None)
     }
 }
 
-/// An iterator over what a [`Monitor`] sees that ends when nothing came for some time; made by
-/// [`timeout_iter`](Monitor::timeout_iter).
-#[derive(Debug)]
-pub struct MonitorTimeoutIter<'a> {
-    monitor: &'a mut Monitor,
-    timeout: Duration,
-}
-
-impl Iterator for MonitorTimeoutIter<'_> {
+impl ReadWithin for Monitor {
     type Item = Result<MonitorEvent>;
 
-    fn next(&mut self) -> Option<Self::Item> {
-        self.monitor.next_within(Some(self.timeout))
+    fn next_within(&mut self, timeout: Duration) -> Option<Self::Item> {
+        self.wait(deadline(timeout))
     }
 }
 

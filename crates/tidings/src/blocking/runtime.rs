@@ -19,6 +19,10 @@ const NAME: &str = "tidings-blocking";
 /// More operations than tokio lets a task do in one turn, which are 128.
 const OPERATIONS: u32 = 256;
 
+/// How long whoever wants what is there now waits at most for the thread in the background to say what has arrived.
+/// That takes it some microseconds, unless the machine gives it no time.
+pub(super) const LOOK: Duration = Duration::from_millis(50);
+
 /// The runtime of the thread, once there is one.
 static RUNTIME: OnceLock<Handle> = OnceLock::new();
 
@@ -28,7 +32,7 @@ thread_local! {
 }
 
 /// Waits on this thread for what a future comes to.
-pub(super) fn wait<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
+pub(crate) fn wait<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
     match wait_until(future, None)? {
         Some(outcome) => outcome,
         // Without a deadline there is no other end.

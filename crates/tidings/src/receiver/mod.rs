@@ -299,17 +299,26 @@ impl<P: FromPayload> Receiver<P> {
         self.found.is_some()
     }
 
-    fn poll_received(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Received<P>>>> {
+    /// The next message of those that were taken out of the queue together.
+    #[inline]
+    pub(crate) fn next_at_hand(&mut self) -> Option<Result<Received<P>>> {
         if let Some(found) = self.found.take() {
-            return Poll::Ready(Some(found));
+            return Some(found);
+        }
+        let message = self.reader.next_at_hand()?;
+        Some(message.map(|message| received(&self.inner, message)))
+    }
+
+    pub(crate) fn poll_received(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Received<P>>>> {
+        if let Some(received) = self.next_at_hand() {
+            return Poll::Ready(Some(received));
         }
         loop {
             return Poll::Ready(Some(match ready!(self.reader.poll(cx)) {
-                Taken::Message(message) => {
-                    let (kind, name) = message.subscription();
-                    let sender = Sender::new(&self.inner, kind, Blob::copy_from(name));
-                    Ok(Received::Message(sender, message))
-                }
+                Taken::Message(message) => Ok(received(&self.inner, message)),
                 Taken::Gap(gap) => Ok(Received::Gap(gap)),
                 Taken::Error(error) => Err(error),
                 Taken::Confirmation(_) | Taken::Unseen => continue,
@@ -318,6 +327,12 @@ impl<P: FromPayload> Receiver<P> {
             }));
         }
     }
+}
+
+fn received<P>(inner: &Arc<Inner>, message: Message<P>) -> Received<P> {
+    let (kind, name) = message.subscription();
+    let sender = Sender::new(inner, kind, Blob::copy_from(name));
+    Received::Message(sender, message)
 }
 
 impl<P: FromPayload> Stream for Receiver<P> {

@@ -300,6 +300,8 @@ pub struct SendersOf;
 
 impl<T: Senders> SubscribeTo<SendersOf> for T {
     type Request = Subscribing;
+    #[cfg(feature = "blocking")]
+    type Blocking = Result<()>;
 
     fn into_request(self, client: &Client, kind: SubscriptionKind) -> Subscribing {
         let senders = of_kind(self, kind);
@@ -312,6 +314,11 @@ impl<T: Senders> SubscribeTo<SendersOf> for T {
             let hubbed = client.hubbed().await?;
             subscribe(senders, hubbed).await
         }))
+    }
+
+    #[cfg(feature = "blocking")]
+    fn into_blocking(self, client: &Client, kind: SubscriptionKind) -> Result<()> {
+        crate::blocking::wait(self.into_request(client, kind))
     }
 }
 

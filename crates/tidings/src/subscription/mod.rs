@@ -166,10 +166,17 @@ impl<P: FromPayload> Subscription<P> {
         }
     }
 
+    /// The next message of those that were taken out of the queue together.
+    #[inline]
+    pub(crate) fn next_at_hand(&mut self) -> Option<Result<Event<P>>> {
+        let message = self.reader.next_at_hand()?;
+        Some(message.map(Event::Message))
+    }
+
     #[inline]
     pub(crate) fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Event<P>>>> {
-        if let Some(message) = self.reader.next_at_hand() {
-            return Poll::Ready(Some(message.map(Event::Message)));
+        if let Some(event) = self.next_at_hand() {
+            return Poll::Ready(Some(event));
         }
         self.poll_event_slowly(cx)
     }
@@ -215,7 +222,7 @@ impl<P> fmt::Debug for Subscription<P> {
 }
 
 /// What the next event is to whoever asked for one.
-fn shown<P>(event: Option<Result<Event<P>>>) -> Result<Option<Event<P>>> {
+pub(crate) fn shown<P>(event: Option<Result<Event<P>>>) -> Result<Option<Event<P>>> {
     match event {
         Some(event) => event.map(Some),
         None => Err(Error::closed("the subscription has ended")),

@@ -27,15 +27,31 @@ pub trait SubscribeTo<Marker> {
     /// What is awaited.
     type Request;
 
+    /// What [`blocking::Client::subscribe`](crate::blocking::Client::subscribe) and its like give.
+    #[cfg(feature = "blocking")]
+    type Blocking;
+
     /// Makes it.
     #[doc(hidden)]
     fn into_request(self, client: &Client, kind: SubscriptionKind) -> Self::Request;
+
+    /// Makes it for a thread.
+    #[cfg(feature = "blocking")]
+    #[doc(hidden)]
+    fn into_blocking(self, client: &Client, kind: SubscriptionKind) -> Self::Blocking;
 }
 
 impl<Shape, T: ToArgs<Shape>> SubscribeTo<Names<Shape>> for T {
     type Request = SubscriptionBuilder;
+    #[cfg(feature = "blocking")]
+    type Blocking = crate::blocking::SubscriptionBuilder;
 
     fn into_request(self, client: &Client, kind: SubscriptionKind) -> SubscriptionBuilder {
         SubscriptionBuilder::new(client.clone(), kind, names(self))
+    }
+
+    #[cfg(feature = "blocking")]
+    fn into_blocking(self, client: &Client, kind: SubscriptionKind) -> Self::Blocking {
+        crate::blocking::SubscriptionBuilder::new(self.into_request(client, kind))
     }
 }

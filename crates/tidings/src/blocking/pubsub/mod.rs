@@ -12,7 +12,6 @@ use tidings_proto::{ToArg, ToArgs};
 
 pub use builder::PubSubBuilder;
 pub use handle::PubSubHandle;
-pub use reading::TimeoutIter;
 
 use super::runtime;
 use crate::error::{Error, Result};

@@ -4,14 +4,11 @@ use std::future::poll_fn;
 use std::time::{Duration, Instant};
 
 use super::PubSub;
-use crate::blocking::runtime::{self, deadline};
+use crate::blocking::runtime::{self, LOOK, deadline};
+use crate::blocking::timeout_iter::{ReadWithin, TimeoutIter};
 use crate::error::Result;
 use crate::pubsub::step::{Look, Step};
 use crate::pubsub::{Event, FromPayload};
-
-/// How long [`PubSub::get_message`] waits at most for the thread in the background to say what has arrived. That takes
-/// it some microseconds, unless the machine gives it no time.
-const LOOK: Duration = Duration::from_millis(50);
 
 impl<P: FromPayload> PubSub<P> {
     /// The next event, waiting for it so long at most; `None` if none came.
@@ -78,11 +75,8 @@ impl<P: FromPayload> PubSub<P> {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn timeout_iter(&mut self, timeout: Duration) -> TimeoutIter<'_, P> {
-        TimeoutIter {
-            pubsub: self,
-            timeout,
-        }
+    pub fn timeout_iter(&mut self, timeout: Duration) -> TimeoutIter<'_, Self> {
+        TimeoutIter::new(self, timeout)
     }
 
     /// One step, waiting for it until `deadline`.
@@ -143,22 +137,14 @@ impl<P: FromPayload> Iterator for PubSub<P> {
     }
 }
 
-/// An iterator over the events of a [`PubSub`] that ends when nothing came for some time; made by
-/// [`timeout_iter`](PubSub::timeout_iter).
-#[derive(Debug)]
-pub struct TimeoutIter<'a, P> {
-    pubsub: &'a mut PubSub<P>,
-    timeout: Duration,
-}
-
-impl<P: FromPayload> Iterator for TimeoutIter<'_, P> {
+impl<P: FromPayload> ReadWithin for PubSub<P> {
     type Item = Result<Event<P>>;
 
     #[inline]
-    fn next(&mut self) -> Option<Self::Item> {
-        match self.pubsub.inner.next_at_hand() {
+    fn next_within(&mut self, timeout: Duration) -> Option<Self::Item> {
+        match self.inner.next_at_hand() {
             Some(event) => Some(event),
-            None => self.pubsub.wait_for_event_within(self.timeout),
+            None => self.wait_for_event_within(timeout),
         }
     }
 }
