@@ -41,6 +41,7 @@
 //! | Lua on the server | [`Script`] |
 //! | every command that a server runs | [`Monitor`] |
 //! | all of this in threads, without a runtime | [`blocking`] |
+//! | what you know from redis-py, aredis, coredis or aioredis | [`guides`] |
 //! | URLs, times, TLS, how many connections | [`Config`] |
 //! | what went wrong, and whether a command may have run | [`Error`] |
 //!
@@ -58,6 +59,9 @@ mod commands;
 mod config;
 mod driver;
 mod error;
+// Pages, and no code.
+#[cfg(all(any(doc, doctest), feature = "blocking"))]
+pub mod guides;
 mod monitor;
 mod net;
 mod pipeline;
