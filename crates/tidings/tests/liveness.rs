@@ -1,16 +1,27 @@
 //! Peers that went silent, and peers that only seem so: SPEC items LV.
+#![cfg(feature = "blocking")]
 
+mod faces;
 mod faults;
 mod support;
 
 use std::time::{Duration, Instant};
 
+use faces::on_threads;
 use faults::{chain, on_each, quick_via, read_to_gap, shown, soon, until};
 use support::{Case, SOON, assert_quiet, next, short};
-use tidings::{Client, Commands, Config, ErrorKind, Event, Overflow, PubSub, SubscriptionState};
+use tidings::{Client, Commands, Config, ErrorKind, Event, Overflow, SubscriptionState};
 use tidings_testkit::{Direction, Proxy, Server};
 
+on_both_faces! {
+    [on_threads]
+    lv_01_an_idle_subscriber_notices_a_silent_peer_and_is_back_when_it_speaks_again,
+    lv_01_a_silent_peer_is_noticed_behind_a_consumer_that_does_not_read,
+    lv_02_a_consumer_that_stops_reading_is_no_dead_peer,
+}
+
 const INTERVAL: Duration = Duration::from_millis(100);
+
 const TIMEOUT: Duration = Duration::from_millis(100);
 
 /// What a busy machine may take for itself.
@@ -54,7 +65,7 @@ fn alert(case: &Case, proxy: &Proxy) -> Config {
         .connect_timeout(Duration::from_millis(200))
 }
 
-async fn until_noticed(pubsub: &PubSub) {
+async fn until_noticed(pubsub: &faces::PubSub) {
     until("the loss is noticed", || {
         let known = pubsub.subscriptions();
         matches!(known[0].state, SubscriptionState::Reconnecting)
@@ -73,31 +84,30 @@ fn assert_in_time(begin: Instant, what: Silence) {
     );
 }
 
-#[test]
-fn lv_01_an_idle_subscriber_notices_a_silent_peer_and_is_back_when_it_speaks_again() {
-    on_each(async |case| {
-        let proxy = Proxy::to(&case.server);
-        let client = Client::connect(alert(&case, &proxy)).await.unwrap();
-        let mut pubsub = client.pubsub().channels("news").await.unwrap();
-        assert_eq!(short(&next(&mut pubsub).await), "subscribe news 1");
-        for what in SILENCES {
-            let begin = Instant::now();
-            what.begin(&case.server, &proxy);
-            until_noticed(&pubsub).await;
-            assert_in_time(begin, what);
-            what.end(&case.server, &proxy);
-            assert_eq!(
-                shown(&read_to_gap(&mut pubsub).await),
-                ["subscribe news 1", "gap Disconnected"],
-                "{what:?}"
-            );
-            // What the proxy held back may end the old connection after the new one was made.
-            case.server.await_subscribers("news", 1);
-            assert_eq!(soon(client.publish("news", "hello")).await.unwrap(), 1);
-            assert_eq!(short(&next(&mut pubsub).await), "message news hello");
-        }
-        assert_eq!(pubsub.stats().gaps, SILENCES.len() as u64);
-    });
+async fn lv_01_an_idle_subscriber_notices_a_silent_peer_and_is_back_when_it_speaks_again(
+    case: faces::Case,
+) {
+    let proxy = Proxy::to(&case.server);
+    let client = case.client_with(alert(&case, &proxy)).await;
+    let mut pubsub = client.pubsub().channels("news").await.unwrap();
+    assert_eq!(short(&next(&mut pubsub).await), "subscribe news 1");
+    for what in SILENCES {
+        let begin = Instant::now();
+        what.begin(&case.server, &proxy);
+        until_noticed(&pubsub).await;
+        assert_in_time(begin, what);
+        what.end(&case.server, &proxy);
+        assert_eq!(
+            shown(&read_to_gap(&mut pubsub).await),
+            ["subscribe news 1", "gap Disconnected"],
+            "{what:?}"
+        );
+        // What the proxy held back may end the old connection after the new one was made.
+        case.server.await_subscribers("news", 1);
+        assert_eq!(soon(client.publish("news", "hello")).await.unwrap(), 1);
+        assert_eq!(short(&next(&mut pubsub).await), "message news hello");
+    }
+    assert_eq!(pubsub.stats().gaps, SILENCES.len() as u64);
 }
 
 #[test]
@@ -160,28 +170,25 @@ fn lv_01_an_idle_client_notices_a_silent_peer_and_so_does_one_that_goes_on_writi
     });
 }
 
-#[test]
-fn lv_01_a_silent_peer_is_noticed_behind_a_consumer_that_does_not_read() {
-    on_each(async |case| {
-        let proxy = Proxy::to(&case.server);
-        let client = Client::connect(alert(&case, &proxy)).await.unwrap();
-        let pubsub = client
-            .pubsub()
-            .channels("news")
-            .queue(2, 1 << 20)
-            .overflow(Overflow::DropOldest)
-            .await
-            .unwrap();
-        for n in 0..10 {
-            soon(client.publish("news", n)).await.unwrap();
-        }
-        until("the queue overflows", || pubsub.stats().dropped == 8).await;
-        let what = Silence::Network(Direction::Both);
-        let begin = Instant::now();
-        what.begin(&case.server, &proxy);
-        until_noticed(&pubsub).await;
-        assert_in_time(begin, what);
-    });
+async fn lv_01_a_silent_peer_is_noticed_behind_a_consumer_that_does_not_read(case: faces::Case) {
+    let proxy = Proxy::to(&case.server);
+    let client = case.client_with(alert(&case, &proxy)).await;
+    let pubsub = client
+        .pubsub()
+        .channels("news")
+        .queue(2, 1 << 20)
+        .overflow(Overflow::DropOldest)
+        .await
+        .unwrap();
+    for n in 0..10 {
+        soon(client.publish("news", n)).await.unwrap();
+    }
+    until("the queue overflows", || pubsub.stats().dropped == 8).await;
+    let what = Silence::Network(Direction::Both);
+    let begin = Instant::now();
+    what.begin(&case.server, &proxy);
+    until_noticed(&pubsub).await;
+    assert_in_time(begin, what);
 }
 
 #[test]
@@ -212,50 +219,47 @@ fn lv_01_a_living_peer_is_asked_again_and_again_and_never_shows_it() {
     });
 }
 
-#[test]
-fn lv_02_a_consumer_that_stops_reading_is_no_dead_peer() {
+async fn lv_02_a_consumer_that_stops_reading_is_no_dead_peer(case: faces::Case) {
     const MESSAGES: usize = 2_000;
-    on_each(async |case| {
-        let proxy = Proxy::to(&case.server);
-        let client = Client::connect(alert(&case, &proxy)).await.unwrap();
-        let mut pubsub = client
-            .pubsub()
-            .channels("news")
-            .queue(4, 1 << 20)
-            .overflow(Overflow::Backpressure)
-            .await
-            .unwrap();
-        assert_eq!(short(&next(&mut pubsub).await), "subscribe news 1");
-        let text = "x".repeat(1_000);
-        for n in 0..MESSAGES {
-            case.server
-                .admin(["PUBLISH", "news", &format!("{n} {text}")]);
-        }
-        until("the queue is full", || pubsub.stats().queued >= 4).await;
-        // Longer than a silent peer would be left in peace.
-        tokio::time::sleep((INTERVAL + TIMEOUT) * 3).await;
-        assert!(
-            pubsub.stats().received < MESSAGES as u64,
-            "the socket is not read"
-        );
-        for n in 0..MESSAGES {
-            let event = next(&mut pubsub).await;
-            let Event::Message(message) = event else {
-                panic!("{event:?} for message {n}")
-            };
-            assert!(message.text().starts_with(&format!("{n} ")));
-        }
-        assert_quiet(&mut pubsub).await;
-        let stats = pubsub.stats();
-        assert_eq!((stats.received, stats.dropped), (MESSAGES as u64, 0));
-        assert_eq!((stats.gaps, stats.reconnects), (0, 0));
-        // And from now on it is watched again.
-        let what = Silence::Network(Direction::ToServer);
-        let begin = Instant::now();
-        what.begin(&case.server, &proxy);
-        until_noticed(&pubsub).await;
-        assert_in_time(begin, what);
-    });
+    let proxy = Proxy::to(&case.server);
+    let client = case.client_with(alert(&case, &proxy)).await;
+    let mut pubsub = client
+        .pubsub()
+        .channels("news")
+        .queue(4, 1 << 20)
+        .overflow(Overflow::Backpressure)
+        .await
+        .unwrap();
+    assert_eq!(short(&next(&mut pubsub).await), "subscribe news 1");
+    let text = "x".repeat(1_000);
+    for n in 0..MESSAGES {
+        case.server
+            .admin(["PUBLISH", "news", &format!("{n} {text}")]);
+    }
+    until("the queue is full", || pubsub.stats().queued >= 4).await;
+    // Longer than a silent peer would be left in peace.
+    tokio::time::sleep((INTERVAL + TIMEOUT) * 3).await;
+    assert!(
+        pubsub.stats().received < MESSAGES as u64,
+        "the socket is not read"
+    );
+    for n in 0..MESSAGES {
+        let event = next(&mut pubsub).await;
+        let Event::Message(message) = event else {
+            panic!("{event:?} for message {n}")
+        };
+        assert!(message.text().starts_with(&format!("{n} ")));
+    }
+    assert_quiet(&mut pubsub).await;
+    let stats = pubsub.stats();
+    assert_eq!((stats.received, stats.dropped), (MESSAGES as u64, 0));
+    assert_eq!((stats.gaps, stats.reconnects), (0, 0));
+    // And from now on it is watched again.
+    let what = Silence::Network(Direction::ToServer);
+    let begin = Instant::now();
+    what.begin(&case.server, &proxy);
+    until_noticed(&pubsub).await;
+    assert_in_time(begin, what);
 }
 
 #[test]

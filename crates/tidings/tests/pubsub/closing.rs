@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use tidings::Event;
+use tidings::{ErrorKind, Event};
 
 use crate::faces::{Case, plain};
 use crate::lanes::Lanes;
@@ -20,13 +20,16 @@ on_both_faces! {
 
 async fn ps_13_dropping_it_closes_its_connection(case: Case) {
     let client = case.counted_client().await;
-    {
-        let _pubsub = client.pubsub().channels(["a", "b"]).await.unwrap();
+    let handle = {
+        let pubsub = client.pubsub().channels(["a", "b"]).await.unwrap();
         assert_eq!(case.connections(), 2);
-    }
+        pubsub.handle()
+    };
     case.await_subscribers("a", 0).await;
     case.await_subscribers("b", 0).await;
     assert_eq!(case.connections(), 1);
+    assert!(!handle.is_subscribed());
+    error(handle.subscribe("c").await);
 }
 
 async fn ps_13_closing_it_closes_its_connection_and_every_use_after_is_a_misuse(case: Case) {
@@ -118,6 +121,8 @@ async fn ps_14_drain_delivers_all_that_was_sent_before_and_then_ends(case: Case)
     assert_ended(&mut pubsub).await;
     assert!(!pubsub.is_subscribed());
     assert!(error(pubsub.subscribe("load").await).is_misuse());
+    let nothing_more = error(pubsub.get_message(SOON).await);
+    assert_eq!(nothing_more.kind(), ErrorKind::Closed);
     assert_eq!(pubsub.stats().dropped, 0);
 }
 
