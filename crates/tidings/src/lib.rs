@@ -34,6 +34,7 @@
 //! | commands | the methods of [`Commands`], their [`options`], and [`cmd`] for any other |
 //! | what goes in and what comes back | [`ToArgs`], [`FromReply`] |
 //! | subscribing, handlers, and the ways of reading | [`PubSub`], its [builder](PubSubBuilder), and a [handle](PubSubHandle) for other tasks |
+//! | handlers that run in the background | [`PubSub::spawn`], [`PubSubTask`] |
 //! | many light subscribers over one connection | [`Subscription`] |
 //! | many channels and patterns into one consumer | [`Receiver`] |
 //! | many commands in one go, as a transaction or not | [`Pipeline`] |
@@ -87,7 +88,8 @@ pub use pipeline::{Execute, ExecuteEach, FromReplies, Pipeline, Replies};
 pub use pubsub::Json;
 pub use pubsub::{
     Confirmation, Confirming, Event, FromPayload, Gap, GapCause, HandlerOutcome, Message, Overflow,
-    PayloadError, PubSub, PubSubBuilder, PubSubHandle, Stats,
+    PayloadError, PubSub, PubSubBuilder, PubSubHandle, PubSubTask, RunOptions, SpawnError, Stats,
+    Stopper,
 };
 pub use receiver::{
     Received, Receiver, ReceiverBuilder, ReceiverHandle, Sender, Senders, SendersOf, Subscribing,

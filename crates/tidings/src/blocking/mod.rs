@@ -33,6 +33,7 @@
 //! | watched keys | [`Client::transaction`], [`Watch`] | [`tidings::Watch`](crate::Watch) |
 //! | scripts | [`Script`](crate::Script), which runs on either | |
 //! | Pub/Sub | [`PubSub`], an [`Iterator`]; [`timeout_iter`](PubSub::timeout_iter) | [`tidings::PubSub`](crate::PubSub), a `Stream` |
+//! | handlers that run in the background | [`PubSubThread`], by [`run_in_thread`](PubSub::run_in_thread) | [`PubSubTask`](crate::PubSubTask), by [`spawn`](crate::PubSub::spawn) |
 //! | many light subscribers | [`Subscription`] | [`tidings::Subscription`](crate::Subscription) |
 //! | many names into one consumer | [`Receiver`] | [`tidings::Receiver`](crate::Receiver) |
 //! | subscribing from elsewhere | [`PubSubHandle`] | [`tidings::PubSubHandle`](crate::PubSubHandle) |
@@ -43,7 +44,7 @@
 //! The first use starts one thread, `tidings-blocking`, which lives as long as the process and serves the connections of
 //! all blocking objects. So a subscriber that nobody reads at the moment still answers its server, notices a lost
 //! connection and makes it again, and keeps the bounds of its queue. Handlers, and whatever else is yours, run
-//! on your threads and never on that one.
+//! on your threads, or on those of [`PubSubThread`]s, and never on that one.
 //!
 //! A process that forks takes the thread with it as little as any other: use this after the fork.
 //!
@@ -75,7 +76,7 @@ mod watch;
 pub use client::Client;
 pub use monitor::{Monitor, MonitorBuilder};
 pub use pipeline::Pipeline;
-pub use pubsub::{PubSub, PubSubBuilder, PubSubHandle};
+pub use pubsub::{PubSub, PubSubBuilder, PubSubHandle, PubSubThread};
 pub use receiver::{Receiver, ReceiverBuilder};
 pub(crate) use runtime::wait;
 pub use subscription::{Subscription, SubscriptionBuilder};

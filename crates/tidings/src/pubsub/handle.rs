@@ -6,13 +6,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use tidings_proto::ToArgs;
 use tidings_proto::pubsub::{SubscriptionKind, Verb};
+use tidings_proto::{Charset, ToArgs};
 use tokio::sync::oneshot;
 
 use super::{names, request};
 use crate::driver::subscriber::Shared;
-use crate::driver::subscriber::single::Single;
+use crate::driver::subscriber::single::{Asker, Single};
 use crate::error::{Error, Result};
 
 /// Subscribes and unsubscribes for a [`PubSub`](crate::PubSub) from elsewhere: another task, or a handler.
@@ -35,13 +35,16 @@ impl PubSubHandle {
     }
 
     /// Subscribes to channels; as [`PubSub::subscribe`](crate::PubSub::subscribe).
+    ///
+    /// While the subscriber [runs in the background](crate::PubSub::spawn), a name that is not subscribed is a
+    /// [misuse](crate::ErrorKind::Misuse), since it would have no handler.
     pub fn subscribe<S>(&self, channels: impl ToArgs<S>) -> Confirming {
         request(
             &self.shared,
             Verb::Subscribe,
             SubscriptionKind::Channel,
             &names(channels),
-            false,
+            Asker::Handle,
         )
     }
 
@@ -52,7 +55,7 @@ impl PubSubHandle {
             Verb::Subscribe,
             SubscriptionKind::Pattern,
             &names(patterns),
-            false,
+            Asker::Handle,
         )
     }
 
@@ -63,7 +66,7 @@ impl PubSubHandle {
             Verb::Subscribe,
             SubscriptionKind::Shard,
             &names(channels),
-            false,
+            Asker::Handle,
         )
     }
 
@@ -74,7 +77,7 @@ impl PubSubHandle {
             Verb::Unsubscribe,
             SubscriptionKind::Channel,
             &names(channels),
-            false,
+            Asker::Handle,
         )
     }
 
@@ -85,7 +88,7 @@ impl PubSubHandle {
             Verb::Unsubscribe,
             SubscriptionKind::Pattern,
             &names(patterns),
-            false,
+            Asker::Handle,
         )
     }
 
@@ -96,8 +99,12 @@ impl PubSubHandle {
             Verb::Unsubscribe,
             SubscriptionKind::Shard,
             &names(channels),
-            false,
+            Asker::Handle,
         )
+    }
+
+    pub(crate) fn charset(&self) -> Charset {
+        self.shared.charset()
     }
 
     /// Whether anything is wanted.

@@ -176,8 +176,25 @@ impl<P> Handlers<P> {
         }
     }
 
-    pub(crate) fn remove(&mut self, kind: SubscriptionKind, name: &Blob) {
-        self.by_name.remove(&(kind, name.clone()));
+    /// Sets the handler that there was before, if there was one, in the place of one that was in vain.
+    pub(crate) fn put_back(
+        &mut self,
+        kind: SubscriptionKind,
+        name: Blob,
+        known: Option<Handler<P>>,
+    ) {
+        match known {
+            Some(known) => drop(self.set(kind, name, known)),
+            None => drop(self.by_name.remove(&(kind, name))),
+        }
+    }
+
+    /// Whether a subscription has a handler, also behind all ends of it that were asked for.
+    pub(crate) fn has(&self, kind: SubscriptionKind, name: &Blob) -> bool {
+        let key = (kind, name.clone());
+        let ends = self.ends.get(&key).map_or(0, |ends| ends.asked);
+        let known = self.by_name.get(&key);
+        known.is_some_and(|known| known.ends_before >= ends)
     }
 
     /// Gives `message` to the handler of its subscription, or back if it has none.
@@ -218,6 +235,15 @@ impl<P> Handlers<P> {
     }
 }
 
+/// What a panic says.
+pub(super) fn panic_text(panic: &(dyn Any + Send)) -> String {
+    panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "no message".to_owned())
+}
+
 fn of_handler(name: &Blob, outcome: Result<Outcome, Box<dyn Any + Send>>) -> Result<()> {
     match outcome {
         Ok(Ok(())) => Ok(()),
@@ -226,11 +252,7 @@ fn of_handler(name: &Blob, outcome: Result<Outcome, Box<dyn Any + Send>>) -> Res
             Err(Error::new(ErrorKind::Handler, text).with_source(error))
         }
         Err(panic) => {
-            let text = panic
-                .downcast_ref::<&str>()
-                .map(|text| (*text).to_owned())
-                .or_else(|| panic.downcast_ref::<String>().cloned())
-                .unwrap_or_else(|| "no message".to_owned());
+            let text = panic_text(&*panic);
             Err(Error::new(
                 ErrorKind::Handler,
                 format!("the handler of {name} panicked: {text}"),

@@ -3,12 +3,13 @@
 mod builder;
 pub(crate) mod event;
 mod handle;
-mod handler;
+pub(crate) mod handler;
 #[cfg(feature = "json")]
 mod json;
 pub(crate) mod payload;
 pub(crate) mod queue;
 pub(crate) mod reader;
+pub(crate) mod running;
 pub(crate) mod stats;
 pub(crate) mod step;
 
@@ -34,9 +35,10 @@ pub use handler::HandlerOutcome;
 pub use json::Json;
 pub use payload::{FromPayload, PayloadError};
 pub use queue::Overflow;
+pub use running::{PubSubTask, RunOptions, SpawnError, Stopper};
 pub use stats::Stats;
 
-use crate::driver::subscriber::single::Single;
+use crate::driver::subscriber::single::{Asker, Single};
 use crate::driver::subscriber::{Shared, SubscriberLink};
 use crate::driver::supervise::{self, Link};
 use crate::error::{Error, Result};
@@ -132,7 +134,7 @@ impl<P: FromPayload> PubSub<P> {
         let mut answers = Vec::new();
         for (kind, names) in wanted {
             if !names.is_empty() {
-                answers.push(shared.request(Verb::Subscribe, kind, names, true)?);
+                answers.push(shared.request(Verb::Subscribe, kind, names, Asker::Reader)?);
             }
         }
         let mut link = SubscriberLink::new(Arc::clone(&config), Arc::clone(&shared));
@@ -586,10 +588,10 @@ impl<P: FromPayload> PubSub<P> {
     async fn request(&mut self, verb: Verb, kind: SubscriptionKind, names: Vec<Arg>) -> Result<()> {
         let names = encoded(&names, self.shared.charset())?;
         if verb == Verb::Subscribe || self.handlers.ignore_ends() {
-            return request_encoded(&self.shared, verb, kind, names, true).await;
+            return request_encoded(&self.shared, verb, kind, names, Asker::Reader).await;
         }
         self.handlers.ending(kind, &names);
-        let outcome = request_encoded(&self.shared, verb, kind, names.clone(), true).await;
+        let outcome = request_encoded(&self.shared, verb, kind, names.clone(), Asker::Reader).await;
         if outcome.is_err() {
             self.handlers.not_ending(kind, &names);
         }
@@ -603,16 +605,13 @@ impl<P: FromPayload> PubSub<P> {
         handler: Handler<P>,
     ) -> Result<()> {
         let name = one_name(&name, self.shared.charset())?;
-        let answer = self
-            .shared
-            .request(Verb::Subscribe, kind, vec![name.clone()], true)?;
+        let answer =
+            self.shared
+                .request(Verb::Subscribe, kind, vec![name.clone()], Asker::Reader)?;
         let known = self.handlers.set(kind, name.clone(), handler);
         let outcome = Confirming::new(Ok(answer)).await;
         if outcome.is_err() {
-            match known {
-                Some(known) => drop(self.handlers.set(kind, name, known)),
-                None => self.handlers.remove(kind, &name),
-            }
+            self.handlers.put_back(kind, name, known);
         }
         outcome
     }
@@ -749,10 +748,10 @@ fn request(
     verb: Verb,
     kind: SubscriptionKind,
     names: &[Arg],
-    urgent: bool,
+    asker: Asker,
 ) -> Confirming {
     match encoded(names, shared.charset()) {
-        Ok(names) => request_encoded(shared, verb, kind, names, urgent),
+        Ok(names) => request_encoded(shared, verb, kind, names, asker),
         Err(error) => Confirming::new(Err(error)),
     }
 }
@@ -762,13 +761,13 @@ fn request_encoded(
     verb: Verb,
     kind: SubscriptionKind,
     names: Vec<Blob>,
-    urgent: bool,
+    asker: Asker,
 ) -> Confirming {
     if names.is_empty() {
         let text = format!("{} needs at least one name", verb.name(kind));
         return Confirming::new(Err(Error::misuse(text)));
     }
-    Confirming::new(shared.request(verb, kind, names, urgent))
+    Confirming::new(shared.request(verb, kind, names, asker))
 }
 
 impl<P: FromPayload> Stream for PubSub<P> {

@@ -6,6 +6,7 @@
 #![allow(dead_code, reason = "each test file uses its own part of it")]
 
 mod pubsub;
+pub(crate) mod task;
 mod waiting;
 
 use std::future::Future;
@@ -15,7 +16,7 @@ use tidings::{Commands, Config, Result, ToArg, blocking};
 use tidings_testkit::{Binary, Protocol, Server, matrix};
 use tokio::runtime::{Builder, Runtime};
 
-pub(crate) use pubsub::{PubSub, PubSubBuilder};
+pub(crate) use pubsub::{Handle, PubSub, PubSubBuilder};
 use waiting::here;
 
 use crate::support::{self, COUNTED};
@@ -39,6 +40,11 @@ impl Case {
     /// A client of the server.
     pub(crate) async fn client(&self) -> Client {
         self.client_with(config(&self.url())).await
+    }
+
+    /// Whether its face is the blocking one.
+    pub(crate) fn blocks(&self) -> bool {
+        self.face == Face::Blocking
     }
 
     /// A client with these settings.

@@ -3,6 +3,7 @@
 mod builder;
 mod handle;
 mod reading;
+mod thread;
 
 use std::fmt;
 
@@ -12,6 +13,7 @@ use tidings_proto::{ToArg, ToArgs};
 
 pub use builder::PubSubBuilder;
 pub use handle::PubSubHandle;
+pub use thread::PubSubThread;
 
 use super::runtime;
 use crate::error::{Error, Result};

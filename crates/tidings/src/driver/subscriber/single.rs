@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use super::{Answer, Later, Outlet, Shared, Staged, State, outcome, refused_again};
 use crate::error::{Error, Result};
-use crate::pubsub::event::{Confirmation, Gap};
+use crate::pubsub::event::{Confirmation, Gap, shown};
 use crate::pubsub::queue::{Batch, Item, Queue};
 
 /// The queue of one subscriber, and the requests that it waits for.
@@ -23,8 +23,21 @@ pub(crate) struct Single {
     requests: HashMap<OpId, Request>,
     /// Requests whose answers are read for beyond the bound of the queue.
     urgent: usize,
+    /// It runs in the background: each subscription has a handler, and has to have one.
+    running: bool,
     /// A handler is at work that may wait for an answer: that is urgent, whoever made the request.
     handling: bool,
+}
+
+/// Who asks for something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asker {
+    /// Who reads, and cannot read before the answer has come: the socket is read for it although the queue is full.
+    Reader,
+    /// What reads in the background, which has a handler.
+    Runner,
+    /// Somebody else.
+    Handle,
 }
 
 #[derive(Debug)]
@@ -40,6 +53,7 @@ impl Single {
             charset,
             requests: HashMap::new(),
             urgent: 0,
+            running: false,
             handling: false,
         }
     }
@@ -148,6 +162,20 @@ pub(crate) fn why(error: Option<&Error>) -> Error {
 }
 
 impl State<Single> {
+    /// Refuses names that would have no handler. What is wanted has one.
+    fn check_handled(&self, kind: SubscriptionKind, names: &[Blob]) -> Result<()> {
+        let without = |name: &&Blob| !self.subscriptions.is_wanted(kind, name);
+        match names.iter().find(without) {
+            Some(name) if self.outlet.running => Err(Error::misuse(format!(
+                "the subscriber runs in the background, where {} would have no handler: subscribe to it by {}_with \
+                 of what runs it",
+                shown(name, self.outlet.charset),
+                Verb::Subscribe.name(kind),
+            ))),
+            _ => Ok(()),
+        }
+    }
+
     fn request(&mut self, op: OpId, urgent: bool) -> oneshot::Receiver<Result<()>> {
         self.outlet.await_answer(op, urgent)
     }
@@ -160,23 +188,23 @@ impl Shared<Single> {
     }
 
     /// Asks for `names`, at once; the answer comes when the server has confirmed or refused each of them.
-    ///
-    /// `urgent`: whoever waits for the answer cannot read meanwhile, so the socket is read for it although the queue
-    /// is full.
     pub(crate) fn request(
         &self,
         verb: Verb,
         kind: SubscriptionKind,
         names: Vec<Blob>,
-        urgent: bool,
+        asker: Asker,
     ) -> Result<oneshot::Receiver<Result<()>>> {
         self.change(|state| {
             state.check_open()?;
+            if (verb, asker) == (Verb::Subscribe, Asker::Handle) {
+                state.check_handled(kind, &names)?;
+            }
             let op = match verb {
                 Verb::Subscribe => state.subscriptions.subscribe(kind, names),
                 Verb::Unsubscribe => state.subscriptions.unsubscribe(kind, names),
             };
-            Ok(state.request(op, urgent))
+            Ok(state.request(op, asker == Asker::Reader))
         })
     }
 
@@ -190,6 +218,11 @@ impl Shared<Single> {
             let op = state.subscriptions.unsubscribe_all(kind);
             Ok(op.map(|op| state.request(op, true)))
         })
+    }
+
+    /// Notes whether it runs in the background.
+    pub(crate) fn set_running(&self, running: bool) {
+        self.lock().outlet.running = running;
     }
 
     /// Notes whether a handler is at work that may wait for an answer.
