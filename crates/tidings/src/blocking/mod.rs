@@ -46,7 +46,7 @@
 //! connection and makes it again, and keeps the bounds of its queue. Handlers, and whatever else is yours, run
 //! on your threads, or on those of [`PubSubThread`]s, and never on that one.
 //!
-//! A process that forks takes the thread with it as little as any other: use this after the fork.
+//! A fork does not copy the thread: a process that forks begins to use this after it.
 //!
 //! # Asynchronous code
 //!

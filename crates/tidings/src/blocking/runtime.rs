@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::future::{Future, pending};
+use std::pin::pin;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::thread;
@@ -33,10 +34,11 @@ thread_local! {
 
 /// Waits on this thread for what a future comes to.
 pub(crate) fn wait<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
-    match wait_until(future, None)? {
-        Some(outcome) => outcome,
-        // Without a deadline there is no other end.
-        None => Err(Error::closed("a wait without a deadline came to its end")),
+    let mut future = pin!(future);
+    loop {
+        if let Some(outcome) = wait_until(future.as_mut(), None)? {
+            return outcome;
+        }
     }
 }
 

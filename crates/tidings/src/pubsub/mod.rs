@@ -439,7 +439,8 @@ impl<P: FromPayload> PubSub<P> {
     /// The next event, waiting for it so long at most; `None` if none came.
     ///
     /// `None` also if what came was a handled message or an ignored confirmation, at once. With
-    /// [`Duration::ZERO`] it gives what is there now. Without a subscription it waits and gives `None`.
+    /// [`Duration::ZERO`] it gives what is there now: what was read before, or has arrived at the socket. Without a
+    /// subscription it waits and gives `None`.
     ///
     /// # Errors
     ///

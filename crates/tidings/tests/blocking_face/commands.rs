@@ -75,3 +75,22 @@ fn a_client_outlives_its_server() {
         eventually("it is back", || client.ping().is_ok());
     });
 }
+
+#[cfg(feature = "tls")]
+#[test]
+fn a_client_and_a_subscriber_go_over_tls_too() {
+    let server = Server::builder().tls().start().expect("it starts");
+    let tls = tidings::TlsConfig::new().root_certificates_pem(server.tls_ca_pem());
+    let config = Config::from_url(&server.url()).expect("a URL").tls(tls);
+    let client = Client::connect(config).unwrap();
+    let mut pubsub = client.pubsub().channels("news").open().unwrap();
+    client.publish("news", "hello").unwrap();
+    assert_eq!(
+        read(&mut pubsub, 2),
+        ["subscribe news 1", "message news hello"]
+    );
+    client.publish("news", "again").unwrap();
+    client.ping().unwrap();
+    let event = pubsub.get_message(Duration::ZERO).unwrap().unwrap();
+    assert_eq!(short(&event), "message news again");
+}

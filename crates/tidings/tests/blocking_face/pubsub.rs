@@ -8,6 +8,17 @@ use tidings_testkit::Proxy;
 
 use crate::*;
 
+/// Nothing is there, and that is told without waiting. A busy machine may take its time, but not each time.
+fn assert_at_once(pubsub: &mut PubSub) {
+    let times = (0..50).map(|_| {
+        let begin = Instant::now();
+        assert!(pubsub.get_message(Duration::ZERO).unwrap().is_none());
+        begin.elapsed()
+    });
+    let fastest = times.min().unwrap();
+    assert!(fastest < Duration::from_millis(20), "{fastest:?}");
+}
+
 #[test]
 fn gm_01_with_no_time_it_gives_what_has_arrived_and_waits_for_nothing() {
     on_each(|case| {
@@ -25,13 +36,8 @@ fn gm_01_with_no_time_it_gives_what_has_arrived_and_waits_for_nothing() {
         }
         // It waits for no server that is silent either.
         case.server.stop_process();
-        let begin = Instant::now();
-        for _ in 0..100 {
-            assert!(pubsub.get_message(Duration::ZERO).unwrap().is_none());
-        }
-        let took = begin.elapsed();
+        assert_at_once(&mut pubsub);
         case.server.continue_process();
-        assert!(took < Duration::from_secs(1), "{took:?}");
     });
 }
 
@@ -51,11 +57,7 @@ fn gm_01_without_a_connection_nothing_is_there_and_it_says_so_at_once() {
         proxy.refuse(true);
         proxy.cut();
         eventually("an attempt fails", || pubsub.last_connect_error().is_some());
-        let begin = Instant::now();
-        for _ in 0..20 {
-            assert!(pubsub.get_message(Duration::ZERO).unwrap().is_none());
-        }
-        assert!(begin.elapsed() < Duration::from_millis(500));
+        assert_at_once(&mut pubsub);
     });
 }
 
@@ -133,8 +135,7 @@ fn an_iterator_with_a_time_ends_when_nothing_came_for_so_long() {
 
 #[test]
 fn an_iterator_with_a_time_goes_on_while_handlers_have_something_to_do() {
-    on_each(|case| {
-        let client = client(&case);
+    on_one(|_, client| {
         let mut pubsub = client
             .pubsub()
             .ignore_subscribe_messages(true)
@@ -148,14 +149,14 @@ fn an_iterator_with_a_time_goes_on_while_handlers_have_something_to_do() {
             })
             .unwrap();
         let publishing = thread::spawn(move || {
-            for message in 0..20 {
+            for message in 0..15 {
                 client.publish("news", message).unwrap();
-                thread::sleep(Duration::from_millis(25));
+                thread::sleep(Duration::from_millis(100));
             }
         });
-        // All together takes longer than its time.
-        assert_eq!(pubsub.timeout_iter(Duration::from_millis(300)).count(), 0);
-        assert_eq!(handled.load(Ordering::Relaxed), 20);
+        // All together takes longer than its time, each one by far not.
+        assert_eq!(pubsub.timeout_iter(Duration::from_secs(1)).count(), 0);
+        assert_eq!(handled.load(Ordering::Relaxed), 15);
         publishing.join().unwrap();
     });
 }
@@ -189,8 +190,8 @@ fn hn_07_a_handler_may_run_commands_subscribe_and_publish() {
 #[test]
 fn lv_02_a_subscriber_that_is_not_read_stays_alive_and_keeps_its_bounds() {
     on_each(|case| {
-        let alert = Duration::from_millis(50);
-        let config = config(&case).ping_interval(alert).ping_timeout(alert);
+        let (interval, timeout) = (Duration::from_millis(100), Duration::from_millis(600));
+        let config = config(&case).ping_interval(interval).ping_timeout(timeout);
         let client = Client::connect(config).unwrap();
         let mut pubsub = client
             .pubsub()
@@ -204,12 +205,11 @@ fn lv_02_a_subscriber_that_is_not_read_stays_alive_and_keeps_its_bounds() {
             client.publish("news", message).unwrap();
         }
         eventually("all have come", || pubsub.stats().received == 100);
-        let pinged = |pubsub: &PubSub| pubsub.stats().last_pong.is_some_and(|ago| ago < alert);
-        let until = Instant::now() + 10 * alert;
-        while Instant::now() < until || !pinged(&pubsub) {
-            assert!(Instant::now() < until + SOON, "it is not asked any more");
-            thread::sleep(Duration::from_millis(5));
-        }
+        thread::sleep(2 * (interval + timeout));
+        eventually("it has just answered", || {
+            let last = pubsub.stats().last_pong;
+            last.is_some_and(|ago| ago < interval)
+        });
         let stats = pubsub.stats();
         assert_eq!((stats.queued, stats.dropped, stats.reconnects), (10, 90, 0));
         assert_eq!(case.subscriber_ids(), subscribers);
