@@ -2,6 +2,7 @@
 
 mod cache_invalidation;
 mod chat;
+mod job_signals;
 mod program;
 mod receiver;
 mod tail;
