@@ -140,6 +140,32 @@ fn en_02_subscriptions_that_share_a_connection_have_the_clients_charset() {
     });
 }
 
+#[cfg(feature = "blocking")]
+#[test]
+fn en_02_the_blocking_face_has_the_clients_charset() {
+    fn receive(url: &str) -> tidings::Result<String> {
+        let client = tidings::blocking::Client::connect(format!("{url}&charset=latin1"))?;
+        let mut pubsub = client.pubsub().ignore_subscribe_messages(true).open()?;
+        let (sent, heard) = std::sync::mpsc::channel();
+        let handler = move |message: Message| sent.send(short(&tidings::Event::Message(message)));
+        pubsub.psubscribe_with("ß*", handler)?;
+        let thread = pubsub.run_in_thread()?;
+        assert!(error(thread.subscribe_with("€", |_| ())).is_misuse());
+        thread.subscribe_with("ü", |_| ())?;
+        client.publish("ß!", "grün")?;
+        assert!(error(client.publish("ß!", "€")).is_misuse());
+        let received = heard.recv_timeout(SOON).unwrap();
+        let pubsub = thread.stop()?;
+        assert_eq!(pubsub.channels(), [&b"\xfc"[..]]);
+        Ok(received)
+    }
+    on_each(async |case| {
+        let url = case.url();
+        let received = tokio::task::spawn_blocking(move || receive(&url)).await;
+        assert_eq!(received.unwrap().unwrap(), "pmessage ß* ß! grün");
+    });
+}
+
 #[test]
 fn en_02_handlers_of_names_given_as_text_take_their_messages() {
     on_each(async |case| {
