@@ -12,27 +12,32 @@
 //! the server's confirmation on, a later one from the answer to a PING on that was sent after it had come, the *fence*.
 //! Fences of many are one.
 
+mod arriving;
 mod entry;
+#[cfg(test)]
+mod model;
+mod places;
 
 use std::collections::{HashMap, VecDeque};
 use std::mem;
 use std::sync::Arc;
-use std::task::Context;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use tidings_proto::pubsub::{GapCause, OpId, Record, SubscriptionEvent, SubscriptionKind, Verb};
-use tidings_proto::{Blob, Charset, ServerError, Subscriptions};
+use tidings_proto::pubsub::{OpId, SubscriptionKind, Verb};
+use tidings_proto::{Backoff, Blob, Charset, ServerError, Subscriptions};
 use tokio::sync::oneshot;
 
 use self::entry::{Entry, Joining};
-use super::subscriber::single::why;
-use super::subscriber::{Answer, Later, Outlet, Shared, Staged, State, outcome, refused_again};
-use crate::error::{Error, Result};
-use crate::pubsub::event::Gap;
-use crate::pubsub::queue::{Batch, Item, Queue};
+use super::subscriber::{Answer, Later, Shared, State, outcome};
+use crate::error::Result;
+use crate::pubsub::queue::Queue;
 
 pub(crate) use self::entry::SubscriberId;
+
+/// When a server is asked again that refused to end a subscription: it may have been busy, or has taken away the
+/// permission.
+const KEPT_FIRST: Duration = Duration::from_millis(250);
+const KEPT_THEN: Duration = Duration::from_secs(30);
 
 /// A channel, a pattern or a shard channel.
 type Name = (SubscriptionKind, Blob);
@@ -56,6 +61,10 @@ pub(crate) struct Fanout {
     fenced: VecDeque<(u64, Due)>,
     connected: bool,
     idle_since: Option<Instant>,
+    /// Names that nobody holds, and that the server refused to end; when it is asked again.
+    kept: Vec<Name>,
+    kept_until: Option<Instant>,
+    kept_for: Backoff,
 }
 
 /// Somebody who waits until it holds all the names that it asked for.
@@ -69,7 +78,8 @@ struct Wait {
 /// What is to be done when a fence is answered.
 #[derive(Debug)]
 enum Due {
-    Join(Name, SubscriberId),
+    /// Those who wait for it receive what comes for this name.
+    Join(Name),
     Leave(Leaving, Answer),
 }
 
@@ -98,6 +108,9 @@ impl Fanout {
             fenced: VecDeque::new(),
             connected: false,
             idle_since: Some(Instant::now()),
+            kept: Vec::new(),
+            kept_until: None,
+            kept_for: Backoff::new(KEPT_FIRST, KEPT_THEN),
         }
     }
 
@@ -142,68 +155,59 @@ impl Fanout {
         self.newest_wait += 1;
         let wait = self.newest_wait;
         let (answer, answered) = oneshot::channel();
-        let open = names.len();
         self.waits.insert(
             wait,
             Wait {
-                open,
+                open: names.len(),
                 refused: Vec::new(),
                 answer,
             },
         );
-        let fence = self.connected.then_some(self.fence + 1);
+        let next_fence = self.connected.then_some(self.fence + 1);
         let mut new = Vec::new();
         let mut fenced = Vec::new();
         let table = self.table(kind);
         for name in names {
             let entry = table.entry(name.clone()).or_default();
-            let fence = if entry.is_used() {
-                fence
-            } else {
-                new.push(name.clone());
-                None
-            };
-            if let Some(fence) = fence {
-                fenced.push((fence, Due::Join((kind, name.clone()), id)));
-            }
-            entry.joining.push(Joining {
-                id,
+            let is_new = !entry.is_used();
+            let joining = Joining {
                 queue: Arc::clone(queue),
                 wait,
-                fence,
-            });
+                fence: next_fence.filter(|_| !is_new),
+            };
+            if is_new {
+                new.push(name.clone());
+            }
+            if entry.join(id, joining)
+                && let Some(fence) = next_fence
+            {
+                fenced.push((fence, Due::Join((kind, name.clone()))));
+            }
         }
         self.fence_wanted |= !fenced.is_empty();
         self.fenced.extend(fenced);
         if !new.is_empty() {
-            let op = subscriptions.subscribe(kind, new);
-            self.asked.insert(op, (Verb::Subscribe, kind));
+            self.ask(kind, new, subscriptions);
         }
         self.note_idleness();
         answered
     }
 
-    /// Lets those of `joining` in for whom it is time, and keeps the others.
+    fn ask(&mut self, kind: SubscriptionKind, names: Vec<Blob>, subscriptions: &mut Subscriptions) {
+        let op = subscriptions.subscribe(kind, names);
+        self.asked.insert(op, (Verb::Subscribe, kind));
+    }
+
+    /// Lets those in who wait for a fence, or for the server's confirmation.
     fn admit(
         &mut self,
         kind: SubscriptionKind,
         name: &Blob,
-        is_time: impl Fn(&Joining) -> bool,
+        fence: Option<u64>,
         later: &mut Later,
     ) {
-        let Some(entry) = self.table(kind).get_mut(name) else {
-            return;
-        };
-        let mut waits = Vec::new();
-        for joining in mem::take(&mut entry.joining) {
-            if is_time(&joining) {
-                entry.hold(joining.id, joining.queue);
-                waits.push(joining.wait);
-            } else {
-                entry.joining.push(joining);
-            }
-        }
-        for wait in waits {
+        let entry = self.table(kind).get_mut(name);
+        for wait in entry.map(|entry| entry.admit(fence)).unwrap_or_default() {
             self.settle(wait, None, later);
         }
     }
@@ -214,13 +218,15 @@ impl Fanout {
         kind: SubscriptionKind,
         name: &Blob,
         error: &ServerError,
+        subscriptions: &mut Subscriptions,
         later: &mut Later,
     ) {
-        let Some(entry) = self.table(kind).get_mut(name) else {
-            return;
-        };
-        for joining in mem::take(&mut entry.joining) {
-            self.settle(joining.wait, Some((name.clone(), error.clone())), later);
+        let entry = self.table(kind).get_mut(name);
+        for wait in entry.map(Entry::turn_away).unwrap_or_default() {
+            self.settle(wait, Some((name.clone(), error.clone())), later);
+        }
+        if self.is_unused(kind, name) {
+            self.release(vec![(kind, name.clone())], subscriptions);
         }
     }
 
@@ -245,177 +251,59 @@ impl Fanout {
         subscriptions: &mut Subscriptions,
         later: &mut Later,
     ) {
-        let mut unused: [(SubscriptionKind, Vec<Blob>); 3] = [
-            (SubscriptionKind::Channel, Vec::new()),
-            (SubscriptionKind::Pattern, Vec::new()),
-            (SubscriptionKind::Shard, Vec::new()),
-        ];
+        let mut unused = Vec::new();
         for (kind, name) in names {
             let Some(entry) = self.table(*kind).get_mut(name) else {
                 continue;
             };
             let was_used = entry.is_used();
-            let waits = entry.leave(id);
-            let is_used = entry.is_used();
-            for wait in waits {
+            let wait = entry.leave(id);
+            if was_used && !entry.is_used() {
+                unused.push((*kind, name.clone()));
+            }
+            if let Some(wait) = wait {
                 self.settle(wait, None, later);
             }
-            if was_used && !is_used {
-                for (of, names) in &mut unused {
-                    if of == kind {
-                        names.push(name.clone());
-                    }
-                }
-            }
         }
-        for (kind, names) in unused {
-            self.release(kind, names, subscriptions);
-        }
+        self.release(unused, subscriptions);
     }
 
     /// Ends the subscriptions to names that nobody holds any more.
-    fn release(
-        &mut self,
-        kind: SubscriptionKind,
-        names: Vec<Blob>,
-        subscriptions: &mut Subscriptions,
-    ) {
-        let mut ending = Vec::new();
-        for name in names {
-            let wanted = subscriptions.is_wanted(kind, &name);
-            let Some(entry) = self.table(kind).get_mut(&name) else {
-                continue;
-            };
-            entry.confirmed = false;
-            if wanted {
+    fn release(&mut self, names: Vec<Name>, subscriptions: &mut Subscriptions) {
+        let (mut channels, mut patterns, mut shards) = (Vec::new(), Vec::new(), Vec::new());
+        for (kind, name) in names {
+            if subscriptions.is_wanted(kind, &name) {
+                let entry = self.table(kind).entry(name.clone()).or_default();
+                entry.confirmed = false;
                 entry.ending += 1;
-                ending.push(name);
-            } else if entry.ending == 0 {
-                self.table(kind).remove(&name);
+                match kind {
+                    SubscriptionKind::Channel => channels.push(name),
+                    SubscriptionKind::Pattern => patterns.push(name),
+                    SubscriptionKind::Shard => shards.push(name),
+                }
+            } else if let Some(entry) = self.table(kind).get_mut(&name) {
+                entry.confirmed = false;
+                if entry.ending == 0 {
+                    self.table(kind).remove(&name);
+                }
             }
         }
-        if !ending.is_empty() {
-            let op = subscriptions.unsubscribe(kind, ending);
-            self.asked.insert(op, (Verb::Unsubscribe, kind));
+        for (kind, names) in [
+            (SubscriptionKind::Channel, channels),
+            (SubscriptionKind::Pattern, patterns),
+            (SubscriptionKind::Shard, shards),
+        ] {
+            if !names.is_empty() {
+                let op = subscriptions.unsubscribe(kind, names);
+                self.asked.insert(op, (Verb::Unsubscribe, kind));
+            }
         }
         self.note_idleness();
     }
 
-    // ---- what the connection brings ----
-
-    fn messages(
-        &mut self,
-        records: &[Record],
-        block: &Bytes,
-        subscriptions: &mut Subscriptions,
-        later: &mut Later,
-    ) {
-        let now = Instant::now();
-        let mut rest = records;
-        while let Some(first) = rest.first() {
-            let (kind, name) = (first.kind().subscribed_as(), &block[first.subscribed()]);
-            let same = |record: &&Record| {
-                record.kind() == first.kind() && block[record.subscribed()] == *name
-            };
-            let (run, behind) = rest.split_at(rest.iter().take_while(same).count());
-            rest = behind;
-            let Some(entry) = self.table(kind).get(name).filter(|e| e.has_holders()) else {
-                // Its last one has left; the server does not know yet.
-                continue;
-            };
-            let closed = entry.deliver(Batch::of_run(block, run, now), later);
-            for id in closed {
-                let name = (kind, Blob::copy_from(name));
-                self.leave(id, &[name], subscriptions, later);
-            }
-        }
-    }
-
-    fn event(
-        &mut self,
-        event: SubscriptionEvent,
-        subscriptions: &mut Subscriptions,
-        later: &mut Later,
-    ) {
-        match event {
-            SubscriptionEvent::Confirmed {
-                verb: Verb::Subscribe,
-                kind,
-                name,
-                ..
-            } => {
-                let Some(entry) = self.table(kind).get_mut(&name) else {
-                    return;
-                };
-                if entry.ending == 0 {
-                    entry.confirmed = true;
-                    self.admit(kind, &name, |joining| joining.fence.is_none(), later);
-                }
-            }
-            SubscriptionEvent::Confirmed {
-                verb: Verb::Unsubscribe,
-                kind,
-                name,
-                ..
-            } => self.ended_once(kind, &name),
-            SubscriptionEvent::Refused { kind, name, error } => {
-                self.turn_away(kind, &name, &error, later);
-                let charset = self.charset;
-                let Some(entry) = self.table(kind).get(&name) else {
-                    return;
-                };
-                for (_, queue) in entry.queues() {
-                    let verb = Verb::Subscribe.name(kind);
-                    let item = Item::Error(refused_again(verb, &name, charset, error.clone()));
-                    later.wake(queue.push([item]).reader);
-                }
-                if !entry.has_holders() {
-                    self.release(kind, vec![name], subscriptions);
-                }
-            }
-            SubscriptionEvent::Gap {
-                cause,
-                since,
-                names,
-            } => self.gap(cause, since, names, later),
-            SubscriptionEvent::Revoked { name } => {
-                if let Some(entry) = self.shards.get_mut(&name) {
-                    entry.interrupt();
-                }
-            }
-            SubscriptionEvent::Done { op, refused } => {
-                let Some((verb, kind)) = self.asked.remove(&op) else {
-                    return;
-                };
-                for (name, error) in refused {
-                    match verb {
-                        Verb::Subscribe => {
-                            let entry = self.table(kind).get(&name);
-                            if entry.is_some_and(|entry| entry.ending == 0) {
-                                self.turn_away(kind, &name, &error, later);
-                                self.release_unused(kind, name, subscriptions);
-                            }
-                        }
-                        // It goes on, to nobody unless somebody joins.
-                        Verb::Unsubscribe => self.ended_once(kind, &name),
-                    }
-                }
-            }
-            // A newer core may tell more.
-            #[allow(unreachable_patterns, reason = "the enum may grow")]
-            _ => {}
-        }
-    }
-
-    fn release_unused(
-        &mut self,
-        kind: SubscriptionKind,
-        name: Blob,
-        subscriptions: &mut Subscriptions,
-    ) {
-        if self.table(kind).get(&name).is_some_and(|e| !e.is_used()) {
-            self.release(kind, vec![name], subscriptions);
-        }
+    fn is_unused(&mut self, kind: SubscriptionKind, name: &Blob) -> bool {
+        let entry = self.table(kind).get(name);
+        entry.is_none_or(|entry| !entry.is_used())
     }
 
     /// The server has answered one unsubscription.
@@ -430,133 +318,29 @@ impl Fanout {
         self.note_idleness();
     }
 
-    /// Tells each subscriber of those of its names that missed messages.
-    fn gap(&mut self, cause: GapCause, since: Instant, names: Vec<Name>, later: &mut Later) {
-        let mut told: HashMap<SubscriberId, (Arc<Queue>, Vec<Blob>)> = HashMap::new();
-        for (kind, name) in names {
-            let Some(entry) = self.table(kind).get_mut(&name) else {
-                continue;
-            };
-            for (id, queue) in entry.take_deaf() {
-                let (_, names) = told
-                    .entry(id)
-                    .or_insert_with(|| (Arc::clone(queue), Vec::new()));
-                names.push(name.clone());
+    /// The server has refused to end a subscription.
+    fn keep(&mut self, kind: SubscriptionKind, name: Blob) {
+        self.ended_once(kind, &name);
+        if !self.table(kind).contains_key(&name) {
+            self.kept.push((kind, name));
+            if self.kept_until.is_none() {
+                self.kept_until = Instant::now().checked_add(self.kept_for.next_delay());
             }
-        }
-        for (queue, names) in told.into_values() {
-            let gap = Gap::until_now(cause, since, None, names);
-            later.wake(queue.push([Item::Gap(gap)]).reader);
         }
     }
 
-    /// A fence was answered.
-    fn pass(&mut self, fence: u64, subscriptions: &mut Subscriptions, later: &mut Later) {
-        while self.fenced.front().is_some_and(|(at, _)| *at <= fence)
-            && let Some((_, due)) = self.fenced.pop_front()
-        {
-            match due {
-                Due::Join((kind, name), id) => {
-                    let at_fence =
-                        |joining: &Joining| joining.id == id && joining.fence == Some(fence);
-                    let Some(entry) = self.table(kind).get_mut(&name) else {
-                        continue;
-                    };
-                    if entry.confirmed {
-                        self.admit(kind, &name, at_fence, later);
-                        continue;
-                    }
-                    for joining in entry.joining.iter_mut().filter(|one| at_fence(one)) {
-                        joining.fence = None;
-                    }
-                    if let Some(error) = subscriptions.refusal(kind, &name) {
-                        self.turn_away(kind, &name, error, later);
-                    }
-                }
-                Due::Leave(leaving, answer) => {
-                    self.end(leaving, subscriptions, later);
-                    later.answer(answer, Ok(()));
-                }
-            }
-        }
+    /// Asks again for the end of what was kept, unless somebody has come for it.
+    fn end_kept(&mut self, subscriptions: &mut Subscriptions) {
+        self.kept_until = None;
+        let mut kept = mem::take(&mut self.kept);
+        kept.retain(|(kind, name)| !self.table(*kind).contains_key(name));
+        self.release(kept, subscriptions);
     }
 
     fn end(&mut self, leaving: Leaving, subscriptions: &mut Subscriptions, later: &mut Later) {
         self.leave(leaving.id, &leaving.names, subscriptions, later);
         if let Some(queue) = leaving.last {
             later.wake(queue.end(None));
-        }
-    }
-}
-
-impl Outlet for Fanout {
-    fn poll_room(&mut self, _: &mut Context<'_>) -> bool {
-        // Nobody holds up the others.
-        true
-    }
-
-    fn take(
-        &mut self,
-        staged: Vec<Staged>,
-        block: &Bytes,
-        subscriptions: &mut Subscriptions,
-        later: &mut Later,
-    ) -> bool {
-        for staged in staged {
-            match staged {
-                Staged::Messages(records) => self.messages(&records, block, subscriptions, later),
-                Staged::Event(event) => self.event(event, subscriptions, later),
-                Staged::Fenced(fence) => self.pass(fence, subscriptions, later),
-            }
-        }
-        true
-    }
-
-    fn next_fence(&mut self) -> Option<u64> {
-        mem::take(&mut self.fence_wanted).then(|| {
-            self.fence += 1;
-            self.fence
-        })
-    }
-
-    fn connected(&mut self, connected: bool, subscriptions: &mut Subscriptions, later: &mut Later) {
-        self.connected = connected;
-        if connected {
-            return;
-        }
-        // What was sent is gone. Whoever waited for a fence waits for the confirmation on the next connection.
-        self.fence_wanted = false;
-        for entry in self.entries() {
-            entry.interrupt();
-            for joining in &mut entry.joining {
-                joining.fence = None;
-            }
-        }
-        for (_, due) in mem::take(&mut self.fenced) {
-            if let Due::Leave(leaving, answer) = due {
-                self.end(leaving, subscriptions, later);
-                later.answer(answer, Ok(()));
-            }
-        }
-    }
-
-    fn idle_since(&self) -> Option<Instant> {
-        self.idle_since
-    }
-
-    fn ended(&mut self, error: Option<&Error>, later: &mut Later) {
-        for (_, wait) in mem::take(&mut self.waits) {
-            later.answer(wait.answer, Err(why(error)));
-        }
-        for (_, due) in mem::take(&mut self.fenced) {
-            if let Due::Leave(_, answer) = due {
-                later.answer(answer, Ok(()));
-            }
-        }
-        for entry in self.entries() {
-            for (_, queue) in entry.queues() {
-                later.wake(queue.end(error.cloned()));
-            }
         }
     }
 }
@@ -588,27 +372,24 @@ impl Shared<Fanout> {
         state.is_open()
     }
 
-    /// A number for a subscriber.
-    pub(crate) fn new_subscriber(&self) -> SubscriberId {
-        let mut state = self.lock();
-        state.outlet.newest_subscriber += 1;
-        SubscriberId(state.outlet.newest_subscriber)
-    }
-
     /// Lets what comes for `names`, each of which is there once, go to `queue`. The answer comes when it does.
     ///
     /// Whoever does not wait for it has to [leave](Self::leave).
     pub(crate) fn join(
         &self,
-        id: SubscriberId,
         queue: &Arc<Queue>,
         kind: SubscriptionKind,
         names: &[Blob],
-    ) -> Result<oneshot::Receiver<Result<()>>> {
+    ) -> (SubscriberId, Result<oneshot::Receiver<Result<()>>>) {
         self.change(|state| {
-            state.check_open()?;
             let fanout = &mut state.outlet;
-            Ok(fanout.join(id, queue, kind, names, &mut state.subscriptions))
+            fanout.newest_subscriber += 1;
+            let id = SubscriberId(fanout.newest_subscriber);
+            let open = state.check_open();
+            let fanout = &mut state.outlet;
+            let answer =
+                open.map(|()| fanout.join(id, queue, kind, names, &mut state.subscriptions));
+            (id, answer)
         })
     }
 

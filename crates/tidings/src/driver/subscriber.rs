@@ -17,6 +17,8 @@ use tidings_proto::pubsub::{Record, SubscriptionEvent};
 use tidings_proto::{Blob, Charset, ServerError, Subscriptions};
 use tokio::sync::oneshot;
 
+#[cfg(test)]
+pub(crate) use link::Ping;
 pub(crate) use link::SubscriberLink;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -47,6 +49,14 @@ pub(crate) trait Outlet: Send + 'static {
 
     /// A connection was made, or is gone.
     fn connected(&mut self, connected: bool, subscriptions: &mut Subscriptions, later: &mut Later);
+
+    /// When to call [`handle_timeout`](Self::handle_timeout).
+    fn poll_timeout(&self) -> Option<Instant> {
+        None
+    }
+
+    /// Does what is due by now.
+    fn handle_timeout(&mut self, _now: Instant, _subscriptions: &mut Subscriptions) {}
 
     /// Since when the connection has been of no use to anybody.
     fn idle_since(&self) -> Option<Instant> {

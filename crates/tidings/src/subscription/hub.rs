@@ -1,29 +1,36 @@
 //! The connection that a client's subscriptions share: made for the first one, kept for a while after the last.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use tidings_proto::Blob;
 use tidings_proto::pubsub::SubscriptionKind;
-use tokio::sync::{Mutex, OwnedSemaphorePermit};
+use tokio::sync::Mutex;
 
 use crate::config::Config;
 use crate::driver::fanout::{Fanout, Leaving, SubscriberId};
 use crate::driver::subscriber::{Shared, SubscriberLink};
 use crate::driver::supervise::{self, Link};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::pool::Pool;
 use crate::pubsub::Confirming;
 use crate::pubsub::queue::Queue;
 
 /// Where a client finds the connection.
 #[derive(Debug, Default)]
-pub(crate) struct Hub(Mutex<Option<Arc<Hubbed>>>);
+pub(crate) struct Hub(Mutex<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    connection: Option<Arc<Hubbed>>,
+    /// When making one has failed last, and why.
+    failure: Option<(Instant, Error)>,
+}
 
 /// The connection, for as long as somebody refers to it.
 #[derive(Debug)]
 pub(crate) struct Hubbed {
     pub(crate) shared: Arc<Shared<Fanout>>,
-    _permit: OwnedSemaphorePermit,
 }
 
 impl Drop for Hubbed {
@@ -35,7 +42,7 @@ impl Drop for Hubbed {
 impl Hub {
     /// The connection that is there, if there is one.
     pub(crate) async fn known(&self) -> Option<Arc<Hubbed>> {
-        self.0.lock().await.clone()
+        self.0.lock().await.connection.clone()
     }
 
     /// The connection that is there, or a new one. It does not close for some time.
@@ -44,25 +51,45 @@ impl Hub {
         config: &Arc<Config>,
         pool: &Pool,
     ) -> Result<Arc<Hubbed>> {
+        let came = Instant::now();
         // Those who come while it is being made wait for it here.
         let mut known = self.0.lock().await;
-        if let Some(hubbed) = &*known
+        if let Some(hubbed) = &known.connection
             && hubbed.shared.stay_open()
         {
             return Ok(Arc::clone(hubbed));
         }
+        if let Some((at, error)) = &known.failure
+            && *at >= came
+        {
+            // It was made for them too: a thousand who wait do not try one after the other.
+            return Err(error.clone());
+        }
+        match Self::connect(config, pool).await {
+            Ok(hubbed) => {
+                known.connection = Some(Arc::clone(&hubbed));
+                Ok(hubbed)
+            }
+            Err(error) => {
+                known.failure = Some((Instant::now(), error.clone()));
+                Err(error)
+            }
+        }
+    }
+
+    async fn connect(config: &Arc<Config>, pool: &Pool) -> Result<Arc<Hubbed>> {
         let permit = pool.permit().await?;
         let connected = supervise::connect(config).await?;
         let shared = Shared::new(Fanout::new(config.text_charset()));
         let mut link = SubscriberLink::new(Arc::clone(config), Arc::clone(&shared));
         link.connected(connected);
-        tokio::spawn(supervise::supervise(Arc::clone(config), link));
-        let hubbed = Arc::new(Hubbed {
-            shared,
-            _permit: permit,
+        let serving = supervise::supervise(Arc::clone(config), link);
+        tokio::spawn(async move {
+            serving.await;
+            // Whoever still refers to a connection that has ended does not need it.
+            drop(permit);
         });
-        *known = Some(Arc::clone(&hubbed));
-        Ok(hubbed)
+        Ok(Arc::new(Hubbed { shared }))
     }
 }
 
@@ -74,8 +101,7 @@ impl Hubbed {
         kind: SubscriptionKind,
         names: Vec<Blob>,
     ) -> (Seat, Confirming) {
-        let id = self.shared.new_subscriber();
-        let answer = self.shared.join(id, queue, kind, &names);
+        let (id, answer) = self.shared.join(queue, kind, &names);
         let seat = Seat {
             hubbed: Arc::clone(self),
             id,

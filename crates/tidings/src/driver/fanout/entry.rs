@@ -2,21 +2,20 @@
 
 use std::sync::Arc;
 
+use super::places::Places;
 use crate::driver::subscriber::Later;
 use crate::pubsub::queue::{Batch, Item, Queue};
 
-/// A subscriber's number, unique on its connection.
+/// A subscriber's number, unique on its connection; it is larger than those of all who came before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct SubscriberId(pub(crate) u64);
 
 /// One name that somebody holds, or that is ending.
 #[derive(Debug, Default)]
 pub(super) struct Entry {
-    /// By their numbers. One that has left is an empty place until there are many of these, so that leaving takes no
-    /// longer the more there are.
-    holders: Vec<Holder>,
-    empty: usize,
-    pub(super) joining: Vec<Joining>,
+    holders: Places<Holder>,
+    /// Those who wait for the server's confirmation come first, then those who wait for fences, in order.
+    joining: Places<Joining>,
     /// The server has confirmed it, and nothing has ended it since.
     pub(super) confirmed: bool,
     /// Unsubscriptions that the server has not confirmed. Until then all that it confirms is of the past.
@@ -25,8 +24,7 @@ pub(super) struct Entry {
 
 #[derive(Debug)]
 struct Holder {
-    id: SubscriberId,
-    queue: Option<Arc<Queue>>,
+    queue: Arc<Queue>,
     /// It may have missed messages, and was not told of it yet.
     deaf: bool,
 }
@@ -34,7 +32,6 @@ struct Holder {
 /// Somebody who receives messages from a certain point on.
 #[derive(Debug)]
 pub(super) struct Joining {
-    pub(super) id: SubscriberId,
     pub(super) queue: Arc<Queue>,
     pub(super) wait: u64,
     /// From the answer to this fence on; `None`: from the server's confirmation on.
@@ -44,50 +41,55 @@ pub(super) struct Joining {
 impl Entry {
     /// Whether somebody wants it.
     pub(super) fn is_used(&self) -> bool {
-        self.has_holders() || !self.joining.is_empty()
+        self.has_holders() || self.has_joining()
     }
 
     pub(super) fn has_holders(&self) -> bool {
-        self.holders.len() > self.empty
+        !self.holders.is_empty()
     }
 
-    fn place(&self, id: SubscriberId) -> Result<usize, usize> {
-        self.holders.binary_search_by_key(&id, |holder| holder.id)
+    pub(super) fn has_joining(&self) -> bool {
+        !self.joining.is_empty()
     }
 
-    pub(super) fn hold(&mut self, id: SubscriberId, queue: Arc<Queue>) {
-        let holder = Holder {
-            id,
-            queue: Some(queue),
-            deaf: false,
-        };
-        match self.place(id) {
-            Ok(at) => {
-                let left = self.holders[at].queue.is_none();
-                if left {
-                    self.empty -= 1;
-                    self.holders[at] = holder;
-                }
-            }
-            Err(at) => self.holders.insert(at, holder),
+    /// Somebody comes. Says whether it is the first one that waits for its fence.
+    pub(super) fn join(&mut self, id: SubscriberId, joining: Joining) -> bool {
+        let last = self.joining.last().map(|last| last.fence);
+        let first = joining.fence.is_some() && last != Some(joining.fence);
+        self.joining.add(id, joining);
+        first
+    }
+
+    /// Lets those in who wait for this fence or an earlier one, or, without one, for the server's confirmation. Gives
+    /// back what they wait for.
+    pub(super) fn admit(&mut self, fence: Option<u64>) -> Vec<u64> {
+        let mut waits = Vec::new();
+        for (id, Joining { queue, wait, .. }) in self.joining.take_front(|one| one.fence <= fence) {
+            self.holders.add(id, Holder { queue, deaf: false });
+            waits.push(wait);
+        }
+        waits
+    }
+
+    /// Nobody of those who are about to join may. Gives back what they wait for.
+    pub(super) fn turn_away(&mut self) -> Vec<u64> {
+        let joining = self.joining.take_front(|_| true).into_iter();
+        joining.map(|(_, joining)| joining.wait).collect()
+    }
+
+    /// Those who wait for this fence or an earlier one wait for the server's confirmation instead; without one, all
+    /// do.
+    pub(super) fn unfence(&mut self, fence: Option<u64>) {
+        let is_one = |one: &Joining| fence.is_none() || one.fence <= fence;
+        for joining in self.joining.front_mut(is_one) {
+            joining.fence = None;
         }
     }
 
     /// It receives nothing any more, and does not join. Gives back what it waits for.
-    pub(super) fn leave(&mut self, id: SubscriberId) -> Vec<u64> {
-        let joining = self.joining.extract_if(.., |joining| joining.id == id);
-        let waits = joining.map(|joining| joining.wait).collect();
-        if let Ok(at) = self.place(id)
-            && self.holders[at].queue.take().is_some()
-        {
-            self.empty += 1;
-        }
-        if self.empty * 2 > self.holders.len() {
-            self.holders.retain(|holder| holder.queue.is_some());
-            self.holders.shrink_to(self.holders.len() * 2);
-            self.empty = 0;
-        }
-        waits
+    pub(super) fn leave(&mut self, id: SubscriberId) -> Option<u64> {
+        self.holders.remove(id);
+        self.joining.remove(id).map(|joining| joining.wait)
     }
 
     /// Hands messages to everyone, each with a share of the same bytes. Gives back who takes no more.
@@ -113,24 +115,21 @@ impl Entry {
     }
 
     pub(super) fn queues(&self) -> impl Iterator<Item = (SubscriberId, &Arc<Queue>)> {
-        self.holders
-            .iter()
-            .filter_map(move |holder| Some((holder.id, holder.queue.as_ref()?)))
+        self.holders.iter().map(|(id, holder)| (id, &holder.queue))
     }
 
     /// Nothing comes for a time that cannot be told yet.
     pub(super) fn interrupt(&mut self) {
         self.confirmed = false;
-        for holder in &mut self.holders {
+        for (_, holder) in self.holders.iter_mut() {
             holder.deaf = true;
         }
     }
 
     /// Those that may have missed messages, each once.
     pub(super) fn take_deaf(&mut self) -> impl Iterator<Item = (SubscriberId, &Arc<Queue>)> {
-        self.holders.iter_mut().filter_map(|holder| {
-            let queue = holder.queue.as_ref()?;
-            std::mem::take(&mut holder.deaf).then_some((holder.id, queue))
+        self.holders.iter_mut().filter_map(|(id, holder)| {
+            std::mem::take(&mut holder.deaf).then_some((id, &holder.queue))
         })
     }
 }

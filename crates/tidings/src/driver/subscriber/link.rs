@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use tidings_proto::pubsub::GapCause;
-use tidings_proto::{Connection, Event};
+use bytes::Bytes;
+use tidings_proto::pubsub::{GapCause, Record};
+use tidings_proto::{Connection, Event, ProtocolError};
 
 use super::single::why;
 use super::{Answer, Outlet, Shared, Staged, State};
@@ -21,10 +22,14 @@ const YIELD_AFTER: usize = 8 * 1024;
 /// How long a connection stays that is of no use to anybody.
 const IDLE: Duration = Duration::from_secs(30);
 
+/// How long somebody may take to come who was told of the connection.
+const COMING: Duration = Duration::from_secs(1);
+
 const PING: &[u8] = b"*1\r\n$4\r\nPING\r\n";
 
 /// What a PING is for.
-enum Ping {
+#[derive(Debug)]
+pub(crate) enum Ping {
     /// Somebody waits for the answer.
     Asked(Answer),
     Fence(u64),
@@ -64,22 +69,7 @@ impl<O: Outlet> SubscriberLink<O> {
         let Some(line) = self.line.take() else {
             return End::Lost(error);
         };
-        let last_heard = line.connection.last_heard();
-        let mut locked = self.shared.lock();
-        let state = &mut *locked;
-        for ping in line.connection.into_requests() {
-            let Ping::Asked(answer) = ping else { continue };
-            let error = Error::connection("the connection was lost before the answer came")
-                .with_source(error.clone())
-                .with_may_have_run(true);
-            state.later.answer(answer, Err(error));
-        }
-        state.pinged = 0;
-        state
-            .outlet
-            .connected(false, &mut state.subscriptions, &mut state.later);
-        state.subscriptions.lost(last_heard, GapCause::Disconnected);
-        state.settle();
+        self.shared.lock().disconnected(line.connection, &error);
         End::Lost(error)
     }
 
@@ -95,7 +85,7 @@ impl<O: Outlet> SubscriberLink<O> {
                 if state.is_over(now) {
                     return Poll::Ready(Ok(End::Closed));
                 }
-                line.transmit(&mut state, now);
+                state.transmit(&mut line.connection, line.wire.output(), now);
                 match &mut state.task {
                     Some(waker) => waker.clone_from(cx.waker()),
                     none => *none = Some(cx.waker().clone()),
@@ -154,27 +144,13 @@ impl<O: Outlet> SubscriberLink<O> {
 }
 
 impl Line {
-    fn transmit<O: Outlet>(&mut self, state: &mut State<O>, now: Instant) {
-        while let Some(answer) = state.pings.pop_front() {
-            self.wire.output().extend_from_slice(PING);
-            self.connection.request(Ping::Asked(answer), 1);
-            state.pinged += 1;
-        }
-        self.connection
-            .poll_transmit(&mut state.subscriptions, self.wire.output(), now);
-        if let Some(fence) = state.outlet.next_fence() {
-            self.wire.output().extend_from_slice(PING);
-            self.connection.request(Ping::Fence(fence), 1);
-        }
-        state.settle();
-    }
-
     fn poll_timeout<O: Outlet>(&self, shared: &Shared<O>, now: Instant) -> Option<Instant> {
         let state = shared.lock();
         self.connection
             .poll_timeout(now)
             .into_iter()
             .chain(state.subscriptions.poll_timeout())
+            .chain(state.outlet.poll_timeout())
             .chain(state.idle_until())
             .min()
     }
@@ -185,15 +161,85 @@ impl Line {
         self.connection.heard(now);
         let mut locked = shared.lock();
         let state = &mut *locked;
+        let input = self.wire.input();
+        let (staged, records, outcome) = state.sort(&mut self.connection, input, self.usual, now);
+        let consumed = self.connection.take_consumed();
+        let open = if staged.is_empty() && records.is_empty() {
+            self.wire.skip(consumed);
+            true
+        } else {
+            let block = self.wire.take(consumed);
+            self.usual = records.len();
+            state.take_in(staged, records, &block)
+        };
+        drop(locked);
+        if open {
+            outcome?;
+        }
+        Ok(open)
+    }
+}
+
+/// What the task does with a connection, but for its socket.
+impl<O: Outlet> State<O> {
+    pub(crate) fn connected(&mut self) {
+        self.subscriptions.connected();
+        self.outlet
+            .connected(true, &mut self.subscriptions, &mut self.later);
+        self.settle();
+    }
+
+    pub(crate) fn disconnected(&mut self, connection: Connection<Ping>, error: &Error) {
+        let last_heard = connection.last_heard();
+        for ping in connection.into_requests() {
+            let Ping::Asked(answer) = ping else { continue };
+            let error = Error::connection("the connection was lost before the answer came")
+                .with_source(error.clone())
+                .with_may_have_run(true);
+            self.later.answer(answer, Err(error));
+        }
+        self.pinged = 0;
+        self.outlet
+            .connected(false, &mut self.subscriptions, &mut self.later);
+        self.subscriptions.lost(last_heard, GapCause::Disconnected);
+        self.settle();
+    }
+
+    /// Appends what is due to `out`.
+    pub(crate) fn transmit(
+        &mut self,
+        connection: &mut Connection<Ping>,
+        out: &mut Vec<u8>,
+        now: Instant,
+    ) {
+        while let Some(answer) = self.pings.pop_front() {
+            out.extend_from_slice(PING);
+            connection.request(Ping::Asked(answer), 1);
+            self.pinged += 1;
+        }
+        self.outlet.handle_timeout(now, &mut self.subscriptions);
+        connection.poll_transmit(&mut self.subscriptions, out, now);
+        if let Some(fence) = self.outlet.next_fence() {
+            out.extend_from_slice(PING);
+            connection.request(Ping::Fence(fence), 1);
+        }
+        self.settle();
+    }
+
+    /// What is in `input`, in order, with the messages at its end, about as many as are `usual`; and whether all of
+    /// it was in order.
+    pub(crate) fn sort(
+        &mut self,
+        connection: &mut Connection<Ping>,
+        input: &[u8],
+        usual: usize,
+        now: Instant,
+    ) -> (Vec<Staged>, Vec<Record>, Result<(), ProtocolError>) {
         let mut staged: Vec<Staged> = Vec::new();
-        let mut records = Vec::with_capacity(self.usual);
+        let mut records = Vec::with_capacity(usual);
         let outcome = loop {
-            self.connection
-                .poll_messages(self.wire.input(), &state.subscriptions, &mut records);
-            let event =
-                self.connection
-                    .poll_event(self.wire.input(), &mut state.subscriptions, now);
-            let event = match event {
+            connection.poll_messages(input, &self.subscriptions, &mut records);
+            let event = match connection.poll_event(input, &mut self.subscriptions, now) {
                 Ok(Some(Event::Message(record))) => {
                     records.push(record);
                     continue;
@@ -207,18 +253,18 @@ impl Line {
                 Event::Replies {
                     done: Some(ping), ..
                 } => {
-                    state.link.last_pong = Some(now);
+                    self.link.last_pong = Some(now);
                     match ping {
                         Ping::Asked(answer) => {
-                            state.pinged = state.pinged.saturating_sub(1);
-                            state.later.answer(answer, Ok(()));
+                            self.pinged = self.pinged.saturating_sub(1);
+                            self.later.answer(answer, Ok(()));
                             continue;
                         }
                         Ping::Fence(number) => Staged::Fenced(number),
                     }
                 }
                 Event::Pong => {
-                    state.link.last_pong = Some(now);
+                    self.link.last_pong = Some(now);
                     continue;
                 }
                 _ => continue,
@@ -228,29 +274,24 @@ impl Line {
             }
             staged.push(next);
         };
-        let consumed = self.connection.take_consumed();
-        let open = if staged.is_empty() && records.is_empty() {
-            self.wire.skip(consumed);
-            true
-        } else {
-            let block = self.wire.take(consumed);
-            self.usual = records.len();
-            if !records.is_empty() {
-                staged.push(Staged::Messages(records));
-            }
-            let open = state.hand_on(staged, &block);
-            state.settle();
-            open
-        };
-        drop(locked);
-        if open {
-            outcome?;
-        }
-        Ok(open)
+        (staged, records, outcome)
     }
-}
 
-impl<O: Outlet> State<O> {
+    /// Hands on what was sorted. `false`: the queue is full and closes the subscriber.
+    pub(crate) fn take_in(
+        &mut self,
+        mut staged: Vec<Staged>,
+        records: Vec<Record>,
+        block: &Bytes,
+    ) -> bool {
+        if !records.is_empty() {
+            staged.push(Staged::Messages(records));
+        }
+        let open = self.hand_on(staged, block);
+        self.settle();
+        open
+    }
+
     /// When it is closed because it is of no use to anybody.
     fn idle_until(&self) -> Option<Instant> {
         self.outlet.idle_since().and_then(|at| at.checked_add(IDLE))
@@ -271,11 +312,7 @@ impl<O: Outlet> Link for SubscriberLink<O> {
         let state = &mut *locked;
         state.link.reconnects += u64::from(self.connected_before);
         state.trouble = None;
-        state.subscriptions.connected();
-        state
-            .outlet
-            .connected(true, &mut state.subscriptions, &mut state.later);
-        state.settle();
+        state.connected();
         drop(locked);
         self.connected_before = true;
         self.line = Some(Line {
@@ -295,8 +332,9 @@ impl<O: Outlet> Link for SubscriberLink<O> {
 
     fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = self.shared.lock();
-        // It is not made again for nobody.
-        state.closing |= state.outlet.idle_since().is_some();
+        // It is not made again for nobody. Somebody may just be coming.
+        let idle_since = state.outlet.idle_since();
+        state.closing |= idle_since.is_some_and(|at| at.elapsed() >= COMING);
         if state.closing {
             return Poll::Ready(());
         }
