@@ -12,6 +12,8 @@ use tokio::runtime::Handle;
 use crate::commands::Commands;
 use crate::config::{Config, IntoConfig};
 use crate::driver::commands::CommandLink;
+#[cfg(feature = "blocking")]
+use crate::driver::direct::Direct;
 use crate::driver::mailbox::{Closing, Mailbox};
 use crate::driver::supervise::{self, Link};
 use crate::error::{Error, Result};
@@ -77,13 +79,25 @@ impl Client {
     /// tokio panics where its runtime was built by hand without I/O or timers: `enable_all` has both.
     pub async fn connect(config: impl IntoConfig) -> Result<Self> {
         let config = Arc::new(config.into_config()?);
+        Self::connect_with(config, Mailbox::default()).await
+    }
+
+    /// The same for a client whose commands are run by threads that wait for them.
+    #[cfg(feature = "blocking")]
+    pub(crate) async fn connect_for_threads(config: impl IntoConfig) -> Result<Self> {
+        let config = Arc::new(config.into_config()?);
+        let direct = Direct::new(Arc::clone(&config));
+        Self::connect_with(config, Mailbox::for_threads(direct)).await
+    }
+
+    async fn connect_with(config: Arc<Config>, mailbox: Mailbox) -> Result<Self> {
         if Handle::try_current().is_err() {
             return Err(Error::misuse(
                 "there is no tokio runtime here: connect within #[tokio::main] or Runtime::block_on",
             ));
         }
         let connected = supervise::connect(&config).await?;
-        let mailbox = Arc::new(Mailbox::default());
+        let mailbox = Arc::new(mailbox);
         let mut link = CommandLink::new(Arc::clone(&config), Arc::clone(&mailbox));
         link.connected(connected);
         tokio::spawn(supervise::supervise(Arc::clone(&config), link));

@@ -52,7 +52,7 @@ impl Client {
     /// is made again. The first use in a process starts a [thread](super#the-thread-in-the-background), which may fail
     /// too.
     pub fn connect(config: impl IntoConfig) -> Result<Self> {
-        let inner = runtime::wait(crate::Client::connect(config))?;
+        let inner = runtime::wait(crate::Client::connect_for_threads(config))?;
         Ok(Self { inner })
     }
 

@@ -9,6 +9,8 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use super::body::{Answer, Batch, Body, Patience};
+#[cfg(feature = "blocking")]
+use super::direct::Direct;
 use super::slots::{Slots, Ticket};
 use crate::error::{Error, Result};
 
@@ -64,7 +66,12 @@ pub(crate) type Answered = (Option<Ticket>, Result<Answer>);
 
 /// What requesters and the task share.
 #[derive(Debug, Default)]
-pub(crate) struct Mailbox(Mutex<State>);
+pub(crate) struct Mailbox {
+    state: Mutex<State>,
+    /// What a thread that waits may use instead.
+    #[cfg(feature = "blocking")]
+    direct: Option<Arc<Direct>>,
+}
 
 #[derive(Debug, Default)]
 pub(crate) struct State {
@@ -105,8 +112,28 @@ pub(crate) enum Closing {
 }
 
 impl Mailbox {
+    /// One whose requests are made by threads that wait.
+    #[cfg(feature = "blocking")]
+    pub(crate) fn for_threads(direct: Arc<Direct>) -> Self {
+        Self {
+            direct: Some(direct),
+            ..Self::default()
+        }
+    }
+
+    /// The answer to a request, if this thread can get it by itself.
+    #[inline]
+    fn ask(&self, body: &Body) -> Option<Result<Answer>> {
+        #[cfg(feature = "blocking")]
+        if let Some(direct) = &self.direct {
+            return direct.run(body);
+        }
+        let _ = body;
+        None
+    }
+
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Puts a request in, if there is room. Otherwise the caller has a `place` among those
@@ -443,6 +470,10 @@ impl<M: Deref<Target = Mailbox> + Unpin> Future for Sending<M> {
         let this = &mut *self;
         match &mut this.state {
             SendingState::Unsent { body, place } => {
+                if let Some(answer) = this.mailbox.ask(body) {
+                    this.state = SendingState::Answered;
+                    return Poll::Ready(answer);
+                }
                 let ticket = std::task::ready!(this.mailbox.poll_send(body, place, cx))?;
                 this.state = SendingState::Sent(ticket);
                 Poll::Pending

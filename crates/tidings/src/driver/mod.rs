@@ -6,6 +6,8 @@
 
 pub(crate) mod body;
 pub(crate) mod commands;
+#[cfg(feature = "blocking")]
+pub(crate) mod direct;
 pub(crate) mod fanout;
 mod line;
 pub(crate) mod mailbox;

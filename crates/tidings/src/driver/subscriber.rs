@@ -293,20 +293,17 @@ impl<O: Outlet> State<O> {
     /// The socket gave nothing. For whoever asked that counts only after the runtime has looked at the socket, which
     /// it does while the task yields: `true` if it is to.
     fn looked(&mut self) -> bool {
-        let mut new = false;
+        self.end_looks(|look| look.seen);
         for look in &mut self.looks {
-            new |= !std::mem::replace(&mut look.seen, true);
+            look.seen = true;
         }
-        if !new {
-            self.end_looks();
-        }
-        new
+        !self.looks.is_empty()
     }
 
-    /// Nothing more has come.
-    fn end_looks(&mut self) {
-        let looks = self.looks.drain(..).map(|look| look.done);
-        self.later.looked.extend(looks);
+    /// Nothing more has come for these.
+    fn end_looks(&mut self, over: impl Fn(&Look) -> bool) {
+        let looks = self.looks.extract_if(.., |look| over(look));
+        self.later.looked.extend(looks.map(|look| look.done));
     }
 
     fn hand_on(&mut self, staged: Vec<Staged>, block: &Bytes) -> bool {

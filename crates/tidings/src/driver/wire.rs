@@ -74,6 +74,13 @@ impl Wire {
         }
     }
 
+    /// The stream, if nothing was read or written but what was taken or sent.
+    #[cfg(feature = "blocking")]
+    pub(crate) fn into_stream(self) -> Option<Stream> {
+        let quiet = self.input.is_empty() && self.unsent() == 0;
+        quiet.then_some(self.stream)
+    }
+
     /// Whom the socket is connected to.
     pub(crate) fn peer(&self) -> &str {
         self.stream.peer()

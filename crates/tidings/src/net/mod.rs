@@ -13,6 +13,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+#[cfg(feature = "blocking")]
+pub(crate) use stream::Socket;
 pub(crate) use stream::Stream;
 use stream::Transport;
 

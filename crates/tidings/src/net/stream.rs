@@ -15,6 +15,15 @@ pub(crate) struct Stream {
     peer: String,
 }
 
+/// A socket that a thread waits at.
+#[cfg(feature = "blocking")]
+#[derive(Debug)]
+pub(crate) enum Socket {
+    Tcp(std::net::TcpStream),
+    #[cfg(unix)]
+    Unix(std::os::unix::net::UnixStream),
+}
+
 #[derive(Debug)]
 pub(super) enum Transport {
     Tcp(TcpStream),
@@ -28,6 +37,18 @@ pub(super) enum Transport {
 impl Stream {
     pub(super) fn new(transport: Transport, peer: String) -> Self {
         Self { transport, peer }
+    }
+
+    /// The socket for a thread that waits at it; `None` with TLS, which has more to it than a socket.
+    #[cfg(feature = "blocking")]
+    pub(crate) fn into_socket(self) -> Option<Socket> {
+        match self.transport {
+            Transport::Tcp(stream) => stream.into_std().ok().map(Socket::Tcp),
+            #[cfg(unix)]
+            Transport::Unix(stream) => stream.into_std().ok().map(Socket::Unix),
+            #[cfg(feature = "tls")]
+            Transport::Tls(_) => None,
+        }
     }
 
     /// Whom it is connected to, for logs and errors: `127.0.0.1:6379 (localhost)`, `[::1]:6379 with TLS`,

@@ -339,7 +339,7 @@ impl<O: Outlet> Link for SubscriberLink<O> {
             return Poll::Ready(());
         }
         // Nothing can have come.
-        state.end_looks();
+        state.end_looks(|_| true);
         state.task = Some(cx.waker().clone());
         Poll::Pending
     }
@@ -361,7 +361,7 @@ impl<O: Outlet> Link for SubscriberLink<O> {
             state.later.answer(answer, Err(why(error.as_ref())));
         }
         state.closed.clear();
-        state.end_looks();
+        state.end_looks(|_| true);
         state.outlet.ended(error.as_ref(), &mut state.later);
         state.ended = Some(error);
     }
