@@ -3,6 +3,7 @@
 
 mod async_code;
 mod commands;
+mod direct;
 mod monitor;
 mod pipelines;
 mod pubsub;

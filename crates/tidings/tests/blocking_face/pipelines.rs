@@ -176,7 +176,10 @@ fn pl_08_a_script_runs_by_its_digest_and_is_loaded_where_it_is_unknown() {
             case.forget_commands();
             let sum: i64 = add.run(&client, "n", 2).unwrap();
             assert_eq!(sum, expected);
-            assert_eq!(case.commands_run(), ran);
+            let mut run = case.commands_run();
+            // The client makes another connection meanwhile.
+            run.retain(|command| !command.starts_with("hello") && !command.starts_with("client"));
+            assert_eq!(run, ran);
         }
         let watch = client.watch("n").unwrap();
         assert_eq!(add.run::<i64, _, _, _>(&watch, "other", 3).unwrap(), 3);
