@@ -17,7 +17,7 @@ impl<P: FromPayload> PubSub<P> {
     /// Subscribes to channels: one name or many, text, bytes or numbers (`SUBSCRIBE`).
     ///
     /// Resolved means confirmed by the server; without a connection it waits for the next one. Each name yields one
-    /// [`Confirmation`], in order. A name that is subscribed already is confirmed again and keeps its handler.
+    /// [`Confirmation`](crate::Confirmation), in order. A name that is subscribed already is confirmed again and keeps its handler.
     ///
     /// # Errors
     ///
@@ -203,7 +203,7 @@ impl<P: FromPayload> PubSub<P> {
 
     /// Ends the subscriptions to channels (`UNSUBSCRIBE`).
     ///
-    /// Each name yields one [`Confirmation`], also one that was not subscribed. Messages that the server sent
+    /// Each name yields one [`Confirmation`](crate::Confirmation), also one that was not subscribed. Messages that the server sent
     /// before it processed this come before the confirmation, none comes after it.
     ///
     /// # Errors
