@@ -298,7 +298,7 @@ impl<O: Outlet> State<O> {
     }
 
     /// Whether the connection is to be closed. From then on nobody can ask for more.
-    fn is_over(&mut self, now: Instant) -> bool {
+    pub(crate) fn is_over(&mut self, now: Instant) -> bool {
         self.closing |= self.idle_until().is_some_and(|at| at <= now);
         self.closing
     }

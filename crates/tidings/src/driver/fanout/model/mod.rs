@@ -499,3 +499,25 @@ fn sb_02_who_comes_for_a_name_that_is_refused_again_is_told_so_with_and_without_
         .concat(),
     );
 }
+
+#[test]
+fn sb_01_a_connection_closes_when_nobody_has_used_it_for_30_s_and_takes_nobody_in_from_then_on() {
+    const NEARLY: Duration = Duration::from_secs(29);
+    const LONG: Duration = Duration::from_secs(31);
+    let shared = Shared::new(Fanout::new(Charset::UTF_8));
+    let is_over = |after| shared.lock().is_over(Instant::now() + after);
+    let queue = Arc::new(Queue::new(Bounds::default()));
+    let kind = SubscriptionKind::Channel;
+    let name = Blob::from("n");
+    assert!(!is_over(NEARLY));
+    let (id, answer) = shared.join(&queue, kind, std::slice::from_ref(&name));
+    answer.expect("it is there");
+    assert!(!is_over(100 * LONG), "somebody has come");
+    shared.leave(id, &[(kind, name.clone())]);
+    assert!(!is_over(NEARLY), "it was used just now");
+    assert!(shared.stay_open());
+    assert!(is_over(LONG));
+    assert!(!shared.stay_open());
+    let (_, answer) = shared.join(&queue, kind, &[name]);
+    assert!(answer.is_err());
+}
