@@ -2,6 +2,7 @@
 
 mod map;
 mod node;
+mod redirect;
 #[cfg(test)]
 mod replies;
 mod slot;
@@ -9,5 +10,6 @@ mod topology;
 
 pub use map::{Access, Learned, NodeChange, Shard, SlotMap};
 pub use node::{Address, Endpoint, Health, Node, Role};
+pub use redirect::{Next, Redirect, RedirectLimits, Redirections};
 pub use slot::{CommandSlot, Slot};
 pub use topology::{Asked, Topology, TopologyShard};
