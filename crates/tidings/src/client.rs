@@ -145,6 +145,9 @@ impl Client {
     /// Ends subscriptions of a receiver's [senders](crate::Sender) for channels that were made with this client, behind
     /// all that the server has sent before (`UNSUBSCRIBE`). The last one of a receiver stops it.
     ///
+    /// Once it is done nothing more comes for them. The server is told then, unless others of this client want the same
+    /// names.
+    ///
     /// [`Sender::unsubscribe`](crate::Sender::unsubscribe) ends those of all clients.
     ///
     /// # Errors

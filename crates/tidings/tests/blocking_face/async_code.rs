@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 
+use tidings::blocking::Receiver;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::LocalSet;
 
@@ -43,6 +44,14 @@ fn assert_refused(client: &Client, pubsub: &mut PubSub) {
     refused(error(pubsub.next_message(SOON)));
     refused(error(pubsub.next().unwrap()));
     refused(error(pubsub.timeout_iter(SOON).next().unwrap()));
+    refused(error(client.subscribe("refused").open()));
+    let mut receiver = Receiver::new();
+    refused(error(client.subscribe(receiver.channel("refused"))));
+    refused(error(client.unsubscribe(receiver.channel("refused"))));
+    refused(error(receiver.get()));
+    refused(error(receiver.wait_message()));
+    refused(error(receiver.next().unwrap()));
+    refused(error(receiver.timeout_iter(SOON).next().unwrap()));
     refused(error(pubsub.drain()));
     refused(error(pubsub.close()));
     assert_eq!(pubsub.channels(), ["news"]);

@@ -1,4 +1,4 @@
-//! Both faces of the Pub/Sub object behind one, so that a case is written once and holds for each.
+//! Both faces of what receives messages behind one, so that a case is written once and holds for each.
 //!
 //! A case is an `async fn` that takes a [`Case`]. [`on_both_faces!`](crate::on_both_faces) makes two tests of it. What
 //! is told apart by its face stands in this folder; where a case cannot be without, it asks for
@@ -6,6 +6,8 @@
 #![allow(dead_code, reason = "each test file uses its own part of it")]
 
 mod pubsub;
+pub(crate) mod receiver;
+pub(crate) mod subscription;
 pub(crate) mod task;
 mod waiting;
 
@@ -21,12 +23,12 @@ use waiting::here;
 
 use crate::support::{self, COUNTED};
 
-/// How the Pub/Sub object is used.
+/// How the Pub/Sub object, subscriptions and receivers are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Face {
-    /// As [`tidings::PubSub`].
+    /// As [`tidings::PubSub`] and its like.
     Asynchronous,
-    /// As [`tidings::blocking::PubSub`].
+    /// As [`tidings::blocking::PubSub`] and its like.
     Blocking,
 }
 

@@ -1,7 +1,9 @@
 //! What the tests on real servers share: the matrix of servers and protocols, and a few steps.
 #![allow(dead_code, reason = "each test file uses its own part of it")]
 
-use std::future::Future;
+use std::future::{Future, IntoFuture, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use tidings::{Client, Event, PubSub, Result};
@@ -99,6 +101,17 @@ pub(crate) async fn eventually(what: &str, mut condition: impl FnMut() -> bool) 
             "waited {SOON:?} in vain until {what}"
         );
         tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// Polls a future so often at most, other tasks in between, and drops it.
+pub(crate) async fn poll_times<F: IntoFuture>(polls: usize, work: F) {
+    let mut work = pin!(work.into_future());
+    for _ in 0..polls {
+        if poll_fn(|cx| Poll::Ready(work.as_mut().poll(cx).is_ready())).await {
+            return;
+        }
+        tokio::task::yield_now().await;
     }
 }
 
