@@ -26,6 +26,8 @@
 //! | | |
 //! |---|---|
 //! | [`Server`] | a server as a child process: free port, Unix socket, TLS, password, ACL users, any configuration line; [`kill`](Server::kill), [`stop_process`](Server::stop_process), [`restart`](Server::restart) |
+//! | [`Cluster`] | a cluster of any size; slots [moved](Cluster::move_slot) at once or [step by step](SlotMove), [failovers](Cluster::failover), nodes that come, go, die and are [cut off](Cluster::cut_off) |
+//! | [`Sentinels`] | a primary with replicas under sentinels, [failovers](Sentinels::failover) |
 //! | [`ScriptedPeer`] | listens, and says byte for byte what the test says; [`frame`] builds the bytes |
 //! | [`Proxy`] | stands before a server and cuts, delays, halves, goes silent |
 //! | [`Publisher`] | publishes 1, 2, 3, … and knows which of them the server acknowledged |
@@ -41,14 +43,15 @@
 //!
 //! # Not here
 //!
-//! Containers, clusters and Sentinel. A server may be made a member of a cluster with
-//! [`config`](ServerBuilder::config); its bus port is free as well. Signals and the watcher that ends
-//! servers after a crash of the test process need Unix; elsewhere servers end when they are dropped.
+//! Containers; TLS in clusters and between sentinels. Signals and the watcher that ends servers after a
+//! crash of the test process need Unix; elsewhere servers end when they are dropped. Nodes can be cut
+//! off from each other on Linux.
 
 mod admin;
 mod binaries;
 mod certificates;
 mod checker;
+mod cluster;
 pub mod frame;
 mod listener;
 mod port;
@@ -57,6 +60,7 @@ mod proxy;
 mod published;
 mod publisher;
 mod scripted;
+mod sentinel;
 mod server;
 mod sync;
 mod temp;
@@ -66,11 +70,13 @@ pub use admin::AdminReply;
 pub use binaries::{Binary, Flavor, Version, matrix, servers};
 pub use certificates::Certificates;
 pub use checker::{Checker, Report, Violation};
+pub use cluster::{Cluster, ClusterBuilder, ClusterNode, Failover, SLOTS, SlotMove, slot_of};
 pub use protocol::Protocol;
 pub use proxy::{Direction, Proxy};
 pub use published::{ChannelPublished, Published};
 pub use publisher::{Publisher, PublisherBuilder};
 pub use scripted::{ScriptedConnection, ScriptedPeer};
+pub use sentinel::{Sentinels, SentinelsBuilder};
 #[cfg(unix)]
 pub use server::Frozen;
 pub use server::{ADMIN_NAME, Server, ServerBuilder, StartError};

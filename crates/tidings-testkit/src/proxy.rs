@@ -1,8 +1,8 @@
 //! A TCP proxy that does to a connection what networks do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream, ToSocketAddrs};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -158,6 +158,21 @@ impl Proxy {
             });
             *acceptor = Some(listening.expect("the proxy's port is free"));
         }
+    }
+
+    /// Closes the connections that come from these addresses, and takes no more of them until it is
+    /// told other ones.
+    pub(crate) fn bar(&self, sources: &BTreeSet<IpAddr>) {
+        self.shared.change(|state| {
+            state.barred.clone_from(sources);
+            state.links.retain(|_, link| {
+                let barred = link.comes_from(sources);
+                if barred {
+                    link.cut();
+                }
+                !barred
+            });
+        });
     }
 
     /// Accepts new connections and closes them at once, as a server with too many clients or a
@@ -316,6 +331,7 @@ struct Shared {
 struct State {
     target: SocketAddr,
     close_at_once: bool,
+    barred: BTreeSet<IpAddr>,
     delay: Duration,
     chunk: Option<usize>,
     rate: Option<u64>,
@@ -357,6 +373,7 @@ impl State {
         Self {
             target,
             close_at_once: false,
+            barred: BTreeSet::new(),
             delay: Duration::ZERO,
             chunk: None,
             rate: None,
@@ -412,6 +429,14 @@ impl State {
 }
 
 impl Link {
+    fn comes_from(&self, sources: &BTreeSet<IpAddr>) -> bool {
+        !sources.is_empty()
+            && self
+                .client
+                .peer_addr()
+                .is_ok_and(|address| sources.contains(&address.ip()))
+    }
+
     fn cut(&self) {
         let _ = self.client.shutdown(Shutdown::Both);
         let _ = self.server.shutdown(Shutdown::Both);
@@ -462,15 +487,15 @@ impl Shared {
             stream.set_write_timeout(Some(WRITE_STEP))?;
         }
         let (client, server) = (Arc::new(client), Arc::new(server));
-        let mut state = lock(&self.state);
-        if state.close_at_once {
-            return Ok(());
-        }
         let link = Link {
             client: Arc::clone(&client),
             server: Arc::clone(&server),
             ended: 0,
         };
+        let mut state = lock(&self.state);
+        if state.close_at_once || link.comes_from(&state.barred) {
+            return Ok(());
+        }
         state.links.insert(number, link);
         drop(state);
         let to_client = Relay {

@@ -32,3 +32,24 @@ pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
         thread::sleep(STEP);
     }
 }
+
+/// How long many servers may take to agree: an election takes twice the node timeout and more.
+pub(crate) const AGREEMENT: Duration = Duration::from_secs(60);
+
+/// How often they are asked. Each question is one to every server.
+const AGREEMENT_STEP: Duration = Duration::from_millis(5);
+
+/// Asks until the answer is not an error, for as long as an agreement may take; then the last
+/// error says what was missing.
+pub(crate) fn agreed<T>(mut ask: impl FnMut() -> Result<T, String>) -> Result<T, String> {
+    let start = Instant::now();
+    loop {
+        match ask() {
+            Err(missing) if start.elapsed() > AGREEMENT => {
+                return Err(format!("waited {AGREEMENT:?} in vain: {missing}"));
+            }
+            Err(_) => thread::sleep(AGREEMENT_STEP),
+            answer => return answer,
+        }
+    }
+}

@@ -18,6 +18,8 @@ pub struct ServerBuilder {
     pub(super) admin: Credentials,
     pub(super) password: Option<String>,
     pub(super) lines: Vec<String>,
+    /// Watches over servers instead of being one.
+    pub(super) sentinel: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,6 +109,18 @@ impl ServerBuilder {
         self
     }
 
+    /// All lines of another one besides.
+    pub(crate) fn lines_of(mut self, other: &Self) -> Self {
+        self.lines.extend(other.lines.iter().cloned());
+        self
+    }
+
+    /// A sentinel, which knows other directives.
+    pub(crate) fn sentinel(mut self) -> Self {
+        self.sentinel = true;
+        self
+    }
+
     /// Starts it and waits until it answers.
     ///
     /// # Errors
@@ -170,6 +184,16 @@ impl StartError {
         &self.log
     }
 
+    /// For what goes wrong when the server runs.
+    pub(crate) fn afterwards(server: &Server, problem: String) -> Self {
+        Self {
+            binary: server.binary().clone(),
+            problem,
+            log: server.log(),
+            source: None,
+        }
+    }
+
     pub(super) fn port_was_taken(&self) -> bool {
         self.log.contains("Address already in use")
     }
@@ -203,7 +227,7 @@ impl Error for StartError {
 }
 
 /// A value in double quotes, as `redis.conf` takes any bytes.
-pub(super) fn quoted(value: &str) -> String {
+pub(crate) fn quoted(value: &str) -> String {
     let mut quoted = String::from("\"");
     for byte in value.bytes() {
         match byte {

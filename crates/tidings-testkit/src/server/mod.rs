@@ -25,7 +25,9 @@ use crate::proxy::Proxy;
 use crate::sync::lock;
 use crate::temp::TempFolder;
 use crate::wait::{DEADLINE, STEP, eventually};
-use builder::{ClientCertificates, quoted};
+pub(crate) use builder::quoted;
+
+use builder::ClientCertificates;
 use process::Process;
 
 /// A Redis or Valkey server of one's own: on a free port of 127.0.0.1, without persistence, with a
@@ -50,6 +52,7 @@ pub struct Server {
     certificates: Option<Certificates>,
     password: Option<String>,
     credentials: Credentials,
+    is_sentinel: bool,
     process: Mutex<Option<Process>>,
     /// Kept, so that a test that counts clients counts the same one each time.
     admin: Mutex<Option<Connection>>,
@@ -136,6 +139,7 @@ impl Server {
                 .transpose()?,
             password: wanted.password.clone(),
             credentials: wanted.admin.clone(),
+            is_sentinel: wanted.sentinel,
             process: Mutex::new(None),
             admin: Mutex::new(None),
             folder,
@@ -150,10 +154,11 @@ impl Server {
             "bind 127.0.0.1".to_owned(),
             format!("port {}", self.port()),
             "daemonize no".to_owned(),
-            "save \"\"".to_owned(),
-            "appendonly no".to_owned(),
             format!("dir {}", path(self.folder.path().to_owned())),
         ];
+        if !self.is_sentinel {
+            lines.extend(["save \"\"".to_owned(), "appendonly no".to_owned()]);
+        }
         if wanted.unix_socket {
             lines.push(format!("unixsocket {}", path(self.socket_path())));
         }
@@ -195,7 +200,12 @@ impl Server {
             source,
         };
         let log_before = self.log().len();
-        let spawned = Process::spawn(&self.binary.path, &self.config_path(), &self.log_path());
+        let spawned = Process::spawn(
+            &self.binary.path,
+            &self.config_path(),
+            self.is_sentinel.then_some("--sentinel"),
+            &self.log_path(),
+        );
         let mut process = spawned.map_err(|error| failed("could not be run", Some(error)))?;
         let start = Instant::now();
         loop {
@@ -368,6 +378,25 @@ impl Server {
         lock(&self.process)
             .as_mut()
             .is_some_and(|process| process.ended().is_none())
+    }
+
+    /// Whether it stands still: stopped by [`stop_process`](Self::stop_process) or
+    /// [`freeze`](Self::freeze), and not gone on since.
+    #[cfg(unix)]
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        lock(&self.process)
+            .as_ref()
+            .is_some_and(Process::is_stopped)
+    }
+
+    /// Whether there is any use in asking it something.
+    pub(crate) fn is_awake(&self) -> bool {
+        #[cfg(unix)]
+        if self.is_stopped() {
+            return false;
+        }
+        self.is_running()
     }
 
     /// The program that runs.
@@ -620,7 +649,7 @@ impl Drop for Frozen<'_> {
 }
 
 /// For the user and password of a URL: all but RFC 3986's unreserved characters.
-fn percent_encoded(text: &str) -> String {
+pub(crate) fn percent_encoded(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {

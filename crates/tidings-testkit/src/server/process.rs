@@ -3,6 +3,8 @@ use std::io;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 #[cfg(unix)]
+use std::sync::atomic::{AtomicBool, Ordering};
+#[cfg(unix)]
 use std::time::Duration;
 
 /// A server's process, and beside it a watcher that ends it should this process die without a
@@ -12,14 +14,22 @@ pub(super) struct Process {
     child: Child,
     #[cfg(unix)]
     watcher: Option<watch::Watcher>,
+    #[cfg(unix)]
+    stopped: AtomicBool,
 }
 
 impl Process {
-    pub(super) fn spawn(program: &Path, config: &Path, log: &Path) -> io::Result<Self> {
+    pub(super) fn spawn(
+        program: &Path,
+        config: &Path,
+        option: Option<&str>,
+        log: &Path,
+    ) -> io::Result<Self> {
         let log = OpenOptions::new().create(true).append(true).open(log)?;
         let mut command = Command::new(program);
         command
             .arg(config)
+            .args(option)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log);
@@ -30,6 +40,8 @@ impl Process {
         Ok(Self {
             #[cfg(unix)]
             watcher: watch::Watcher::over(child.id(), config.parent()),
+            #[cfg(unix)]
+            stopped: AtomicBool::new(false),
             child,
         })
     }
@@ -45,6 +57,12 @@ impl Process {
             .ok()
             .flatten()
             .inspect(|_| self.dismiss_watcher())
+    }
+
+    /// Whether it was told to stand still.
+    #[cfg(unix)]
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::SeqCst)
     }
 
     /// SIGKILL, also to a stopped process, and waits for the end.
@@ -83,6 +101,7 @@ impl Drop for Process {
 #[cfg(unix)]
 mod signals {
     use std::io;
+    use std::sync::atomic::Ordering;
 
     use rustix::io::retry_on_intr;
     use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
@@ -90,6 +109,8 @@ mod signals {
     impl super::Process {
         /// SIGSTOP, and waits until it stands still: the signal alone leaves it running for a while.
         pub(in super::super) fn stop(&self) -> io::Result<()> {
+            // Before it is so, and `resume` after: who looks in between leaves it alone.
+            self.stopped.store(true, Ordering::SeqCst);
             kill_process(self.pid()?, Signal::STOP)?;
             // NOWAIT leaves an exit status to `Child::wait`.
             let options = WaitIdOptions::STOPPED | WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
@@ -100,7 +121,9 @@ mod signals {
 
         /// SIGCONT.
         pub(in super::super) fn resume(&self) -> io::Result<()> {
-            Ok(kill_process(self.pid()?, Signal::CONT)?)
+            kill_process(self.pid()?, Signal::CONT)?;
+            self.stopped.store(false, Ordering::SeqCst);
+            Ok(())
         }
 
         /// SIGTERM: the server says goodbye in its own way.
