@@ -1,15 +1,23 @@
 //! A cluster without I/O: where keys lie, which nodes there are, and what a command becomes that several nodes run.
 
 mod map;
+mod merge;
 mod node;
+mod plan;
+mod policy;
 mod redirect;
 #[cfg(test)]
 mod replies;
 mod slot;
+mod split;
 mod topology;
 
 pub use map::{Access, Learned, NodeChange, Shard, SlotMap};
+pub use merge::{Merge, NodeReply};
 pub use node::{Address, Endpoint, Health, Node, Role};
+pub use plan::{GroupedCommand, NodeGroup, PipelinePlan, PipelineRefusal, Plan, Problem};
+pub use policy::{Policy, Target};
 pub use redirect::{Next, Redirect, RedirectLimits, Redirections};
 pub use slot::{CommandSlot, Slot};
+pub use split::{Split, SplitPart};
 pub use topology::{Asked, Topology, TopologyShard};

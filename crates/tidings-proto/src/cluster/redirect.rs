@@ -15,7 +15,7 @@ use crate::{backoff::Backoff, error::ServerError};
 /// use tidings_proto::cluster::Redirect;
 ///
 /// let error = ServerError::new(b"MOVED 3999 127.0.0.1:6381");
-/// let Some(Redirect::Moved { slot, to }) = Redirect::of(&error) else { panic!() };
+/// let Some(Redirect::Moved { slot, to, .. }) = Redirect::of(&error) else { panic!() };
 /// assert_eq!((slot.number(), to.host(), to.port()), (3999, Some("127.0.0.1"), 6381));
 /// assert!(Redirect::of(&ServerError::new(b"WRONGTYPE no")).is_none());
 /// ```

@@ -136,8 +136,13 @@ impl<'a> CommandRef<'a> {
         change::changes_connection(self)
     }
 
+    /// Whether this is its name, which is in capitals.
+    pub(crate) fn is_named(self, name: &str) -> bool {
+        lookup::is(self.name(), name)
+    }
+
     /// Whether its first argument is one of these words, which are in capitals.
-    pub(super) fn has_subcommand(self, subcommands: &[&str]) -> bool {
+    pub(crate) fn has_subcommand(self, subcommands: &[&str]) -> bool {
         self.args()
             .next()
             .is_some_and(|word| subcommands.iter().any(|name| lookup::is(word, name)))

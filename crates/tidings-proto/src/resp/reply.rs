@@ -357,6 +357,16 @@ impl<'a> Elements<'a> {
         self.remaining.min(self.rest.len() / SHORTEST_VALUE)
     }
 
+    /// The bytes of the next element, which a reply can be put together from; its asides come with it.
+    pub(crate) fn next_raw(&mut self) -> Option<Result<&'a [u8], ProtocolError>> {
+        let start = self.rest;
+        if let Err(error) = self.next()? {
+            return Some(Err(error));
+        }
+        let length = start.len().saturating_sub(self.rest.len());
+        Some(Ok(start.get(..length).unwrap_or_default()))
+    }
+
     #[inline]
     fn read_next(&mut self) -> Result<Reply<'a>, ProtocolError> {
         if let Some((reply, end)) = read_frequent(self.rest, self.owner) {
