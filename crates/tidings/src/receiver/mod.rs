@@ -46,9 +46,9 @@ use crate::subscription::hub::Seat;
 ///     while let Some(received) = receiver.next().await {
 ///         match received {
 ///             Ok(Received::Message(sender, message)) => println!("{} in {sender}", message.text()),
-///             Ok(Received::Gap(gap)) => println!("messages may be missing: {:?}", gap.cause()),
+///             Ok(Received::Gap(gap)) => println!("messages may be missing: {}", gap.cause()),
 ///             Ok(_) => {}
-///             Err(error) => println!("{error}"),
+///             Err(error) => println!("{error:#}"),
 ///         }
 ///     }
 /// });
@@ -117,6 +117,12 @@ struct State {
     /// The senders that were made, and where they are subscribed.
     senders: HashMap<(SubscriptionKind, Blob), Vec<Seat>>,
     stopped: bool,
+}
+
+impl AsRef<Self> for Inner {
+    fn as_ref(&self) -> &Self {
+        self
+    }
 }
 
 impl Inner {

@@ -6,6 +6,7 @@ use std::fmt;
 use std::future::Future;
 use std::hash::{Hash, Hasher};
 use std::pin::Pin;
+use std::ptr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -19,11 +20,15 @@ use crate::pubsub::queue::{Queue, SHARED_BOUNDS};
 use crate::subscription::SubscribeTo;
 use crate::subscription::hub::{Hubbed, Seat};
 
+/// A receiver, as its senders have it: what changes in it is no part of what a sender is, and clippy, which looks through
+/// all but `dyn`, does not warn of senders as the keys of a map.
+type Home = Arc<dyn AsRef<Inner> + Send + Sync>;
+
 /// One channel, pattern or shard channel of a [`Receiver`](crate::Receiver), where its messages are read.
 ///
 /// To be given to [`Client::subscribe`](crate::Client::subscribe), [`psubscribe`](crate::Client::psubscribe) or
 /// [`ssubscribe`](crate::Client::ssubscribe), alone or with others, and to [`unsubscribe`](crate::Client::unsubscribe)
-/// and its like. Two are equal if they stand for the same name of the same receiver.
+/// and its like. Two are equal if they stand for the same name of the same receiver, so it may be the key of a map.
 ///
 /// There is nothing to read here:
 ///
@@ -34,7 +39,7 @@ use crate::subscription::hub::{Hubbed, Seat};
 /// ```
 #[derive(Clone)]
 pub struct Sender {
-    receiver: Arc<Inner>,
+    receiver: Home,
     kind: SubscriptionKind,
     name: Blob,
     /// Why there is no such name.
@@ -44,7 +49,7 @@ pub struct Sender {
 impl Sender {
     pub(super) fn new(receiver: &Arc<Inner>, kind: SubscriptionKind, name: Blob) -> Self {
         Self {
-            receiver: Arc::clone(receiver),
+            receiver: Arc::clone(receiver) as Home,
             kind,
             name,
             misuse: None,
@@ -59,6 +64,10 @@ impl Sender {
         }
     }
 
+    fn receiver(&self) -> &Inner {
+        (*self.receiver).as_ref()
+    }
+
     /// The channel or pattern.
     pub fn name(&self) -> &[u8] {
         &self.name
@@ -66,7 +75,7 @@ impl Sender {
 
     /// The name as text; bytes that are none are replaced.
     pub fn name_str(&self) -> Cow<'_, str> {
-        self.receiver.charset.decode_lossy(&self.name)
+        self.receiver().charset.decode_lossy(&self.name)
     }
 
     /// Whether it is a channel, a pattern or a shard channel.
@@ -81,7 +90,7 @@ impl Sender {
 
     /// Whether it is subscribed.
     pub fn is_active(&self) -> bool {
-        let state = self.receiver.lock();
+        let state = self.receiver().lock();
         let seats = state.senders.get(&(self.kind, self.name.clone()));
         seats.is_some_and(|seats| seats.iter().any(Seat::is_open))
     }
@@ -106,7 +115,7 @@ impl Sender {
 
     /// Whether it is subscribed over this connection.
     fn is_on(&self, hubbed: &Arc<Hubbed>) -> bool {
-        let state = self.receiver.lock();
+        let state = self.receiver().lock();
         let seats = state.senders.get(&(self.kind, self.name.clone()));
         seats.is_some_and(|seats| seats.iter().any(|seat| Arc::ptr_eq(&seat.hubbed, hubbed)))
     }
@@ -147,18 +156,22 @@ fn stopped() -> Error {
 /// Subscribes all of these over one connection.
 async fn subscribe(senders: Vec<Sender>, hubbed: Arc<Hubbed>) -> Result<()> {
     // In one order, so that two who do this do not wait for each other.
-    let receivers: BTreeMap<usize, Arc<Inner>> = senders
+    let receivers: BTreeMap<usize, Home> = senders
         .iter()
-        .map(|sender| &sender.receiver)
-        .map(|receiver| (Arc::as_ptr(receiver).addr(), Arc::clone(receiver)))
+        .map(|sender| {
+            (
+                ptr::from_ref(sender.receiver()).addr(),
+                Arc::clone(&sender.receiver),
+            )
+        })
         .collect();
     let mut one_after_the_other = Vec::new();
     for receiver in receivers.values() {
-        one_after_the_other.push(receiver.subscribing.lock().await);
+        one_after_the_other.push((**receiver).as_ref().subscribing.lock().await);
     }
     let (mut new, mut known, mut answers) = (Vec::new(), Vec::new(), Vec::new());
     for sender in senders {
-        if sender.receiver.lock().stopped {
+        if sender.receiver().lock().stopped {
             return Err(stopped());
         }
         let names = vec![sender.name.clone()];
@@ -169,7 +182,7 @@ async fn subscribe(senders: Vec<Sender>, hubbed: Arc<Hubbed>) -> Result<()> {
             known.push(seat);
             answers.push(answer);
         } else {
-            let (seat, answer) = hubbed.seat(&sender.receiver.queue, sender.kind, names);
+            let (seat, answer) = hubbed.seat(&sender.receiver().queue, sender.kind, names);
             new.push((sender, seat));
             answers.push(answer);
         }
@@ -178,7 +191,7 @@ async fn subscribe(senders: Vec<Sender>, hubbed: Arc<Hubbed>) -> Result<()> {
         answer.await?;
     }
     for (sender, seat) in new {
-        let mut state = sender.receiver.lock();
+        let mut state = sender.receiver().lock();
         if state.stopped {
             drop(state);
             return Err(stopped());
@@ -193,7 +206,7 @@ async fn subscribe(senders: Vec<Sender>, hubbed: Arc<Hubbed>) -> Result<()> {
 pub(crate) async fn unsubscribe(senders: Vec<Sender>, on: Option<Arc<Hubbed>>) -> Result<()> {
     let (mut leaving, mut answers) = (Vec::new(), Vec::new());
     for sender in senders {
-        let mut state = sender.receiver.lock();
+        let mut state = sender.receiver().lock();
         let mut seats = sender.take_seats(&mut state, on.as_ref());
         let is_last = !seats.is_empty() && state.senders.values().all(Vec::is_empty);
         state.stopped |= is_last;
@@ -201,7 +214,7 @@ pub(crate) async fn unsubscribe(senders: Vec<Sender>, on: Option<Arc<Hubbed>>) -
         let last_seat = seats.pop();
         answers.extend(seats.iter().map(|seat| seat.leave_behind(None)));
         if let Some(seat) = &last_seat {
-            let queue = is_last.then(|| Arc::clone(&sender.receiver.queue));
+            let queue = is_last.then(|| Arc::clone(&sender.receiver().queue));
             answers.push(seat.leave_behind(queue));
         }
         leaving.extend(seats);
@@ -215,7 +228,7 @@ pub(crate) async fn unsubscribe(senders: Vec<Sender>, on: Option<Arc<Hubbed>>) -
 
 impl PartialEq for Sender {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.receiver, &other.receiver)
+        ptr::eq(self.receiver(), other.receiver())
             && self.kind == other.kind
             && self.name == other.name
     }
@@ -245,7 +258,7 @@ impl fmt::Debug for Sender {
     }
 }
 
-/// One sender or several: an array, a slice or a vector of them.
+/// One sender or several: an array, a slice or a vector of them, given or lent.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no sender of a `Receiver`",
     label = "neither a sender nor several of them",
@@ -275,6 +288,18 @@ impl Senders for Vec<Sender> {
 }
 
 impl Senders for &[Sender] {
+    fn into_senders(self) -> Vec<Sender> {
+        self.to_vec()
+    }
+}
+
+impl Senders for &Vec<Sender> {
+    fn into_senders(self) -> Vec<Sender> {
+        self.clone()
+    }
+}
+
+impl<const N: usize> Senders for &[Sender; N] {
     fn into_senders(self) -> Vec<Sender> {
         self.to_vec()
     }

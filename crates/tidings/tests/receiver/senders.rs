@@ -1,5 +1,7 @@
 //! Senders, and giving them to a client: SPEC items RX-01, RX-02.
 
+use std::collections::HashMap;
+
 use tidings::{ErrorKind, Sender};
 use tidings_testkit::{Binary, Server};
 
@@ -14,6 +16,7 @@ on_both_faces! {
     rx_01_a_sender_that_is_subscribed_twice_receives_once,
     rx_01_several_clients_feed_one_receiver,
     rx_02_channels_and_patterns_list_the_senders,
+    rx_03_senders_are_the_keys_of_a_map,
     [with_few]
     rx_01_a_refused_name_is_named_and_none_of_the_call_is_subscribed,
 }
@@ -119,7 +122,11 @@ async fn rx_02_channels_and_patterns_list_the_senders(case: Case) {
     assert!(receiver.channels().is_empty() && receiver.patterns().is_empty());
     let senders = ["b", "a"].map(|name| receiver.channel(name));
     let pattern = receiver.pattern("a");
+    client.subscribe(&senders).await.unwrap();
+    // Lent or given, as an array, a slice or a vector: they are the same.
     client.subscribe(&senders[..]).await.unwrap();
+    client.subscribe(&senders.to_vec()).await.unwrap();
+    client.subscribe(senders.to_vec()).await.unwrap();
     client.psubscribe(pattern.clone()).await.unwrap();
     let [b, a] = senders;
     assert_eq!(receiver.channels(), [a.clone(), b.clone()]);
@@ -140,4 +147,19 @@ async fn rx_01_a_refused_name_is_named_and_none_of_the_call_is_subscribed(case: 
     client.subscribe(receiver.channel("open")).await.unwrap();
     client.publish("open", "x").await.unwrap();
     assert_eq!(short(&mut receiver).await, "open: x");
+}
+
+async fn rx_03_senders_are_the_keys_of_a_map(case: Case) {
+    let client = case.client().await;
+    let mut receiver = case.receiver();
+    let (one, all) = (receiver.channel("n"), receiver.pattern("n"));
+    client.subscribe(&one).await.unwrap();
+    client.psubscribe(&all).await.unwrap();
+    client.publish("n", "x").await.unwrap();
+    let mut counts: HashMap<Sender, u32> = HashMap::new();
+    for _ in 0..2 {
+        let (sender, _) = message(&mut receiver).await;
+        *counts.entry(sender).or_default() += 1;
+    }
+    assert_eq!(counts, HashMap::from([(one, 1), (all, 1)]));
 }
