@@ -108,7 +108,7 @@ async fn listen(client: &Client, worker: &Arc<Worker>) -> tidings::Result<PubSub
 
     let told = Arc::clone(worker);
     pubsub.on_gap(move |gap| {
-        println!("signals may be missing: {:?}", gap.cause());
+        println!("signals may be missing: {}", gap.cause());
         told.look.notify_one();
     });
     Ok(pubsub)

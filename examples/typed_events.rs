@@ -70,7 +70,7 @@ async fn listen(client: &Client) -> anyhow::Result<()> {
                 OrderEvent::Placed { order, total } => println!("order {order}: {total:.2} in all"),
                 OrderEvent::Shipped { order, carrier } => println!("order {order}: sent {carrier}"),
             },
-            Ok(Event::Gap(gap)) => println!("events may be missing: {:?}", gap.cause()),
+            Ok(Event::Gap(gap)) => println!("events may be missing: {}", gap.cause()),
             Ok(_) => {}
             Err(error) if error.kind() == ErrorKind::Decode => {
                 let payload = String::from_utf8_lossy(error.raw_payload().map_or(&[], |raw| raw));

@@ -253,7 +253,7 @@ impl Client {
     ///     match item {
     ///         Ok(event) => println!("{:?} {}: {:?}", event.time(), event.client(), event.command()),
     ///         Err(error) => match error.gap() {
-    ///             Some(gap) => println!("commands are missing: {gap:?}"),
+    ///             Some(gap) => println!("commands are missing: {}", gap.cause()),
     ///             None => println!("{error}: {:?}", error.raw_payload()),
     ///         },
     ///     }

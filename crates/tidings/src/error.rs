@@ -15,8 +15,20 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why something did not work.
 ///
-/// One word wide and cheap to clone. [`kind`](Error::kind) says whose fault it was; `Display` prints this
-/// error alone, [`source`](StdError::source) the one below it. No password ever shows in it.
+/// One word wide and cheap to clone. [`kind`](Error::kind) says whose fault it was. `{}` prints this error alone,
+/// [`source`](StdError::source) is the one below it, and `{:#}` prints all of them in one line. No password ever
+/// shows in it.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// let error = tidings::Client::connect("redis://127.0.0.1:1").await.unwrap_err();
+/// eprintln!("{error:#}"); // … could not be reached: … : connection refused
+/// # use std::error::Error;
+/// # let below = error.source().expect("why");
+/// # let text = format!("{error:#}");
+/// # assert!(text.starts_with(&format!("{error}: {below}")), "{text}");
+/// # });
+/// ```
 #[derive(Clone)]
 pub struct Error(Arc<Inner>);
 
@@ -227,7 +239,15 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.message)
+        f.write_str(&self.0.message)?;
+        if f.alternate() {
+            let mut below = self.source();
+            while let Some(error) = below {
+                write!(f, ": {error}")?;
+                below = error.source();
+            }
+        }
+        Ok(())
     }
 }
 

@@ -10,7 +10,7 @@
 //! while let Some(event) = pubsub.next().await {
 //!     match event? {
 //!         Event::Message(message) => println!("{}", message.text()),
-//!         Event::Gap(gap) => println!("messages may be missing: {:?}", gap.cause()),
+//!         Event::Gap(gap) => println!("messages may be missing: {}", gap.cause()),
 //!         _ => {}
 //!     }
 //! }

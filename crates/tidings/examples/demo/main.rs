@@ -29,12 +29,7 @@ async fn main() {
         }
     };
     if let Err(error) = walk(&url).await {
-        eprintln!("\nThe walk stopped: {error}");
-        let mut below = std::error::Error::source(&error);
-        while let Some(error) = below {
-            eprintln!("  because: {error}");
-            below = error.source();
-        }
+        eprintln!("\nThe walk stopped: {error:#}");
         drop(server);
         std::process::exit(1);
     }

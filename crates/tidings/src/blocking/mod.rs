@@ -15,7 +15,7 @@
 //!     for event in pubsub {
 //!         match event? {
 //!             Event::Message(message) => println!("{}", message.text()),
-//!             Event::Gap(gap) => println!("messages may be missing: {:?}", gap.cause()),
+//!             Event::Gap(gap) => println!("messages may be missing: {}", gap.cause()),
 //!             _ => {}
 //!         }
 //!     }

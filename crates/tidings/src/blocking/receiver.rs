@@ -29,9 +29,9 @@ use crate::receiver::{Received, ReceiverHandle, Sender};
 ///     for received in receiver {
 ///         match received {
 ///             Ok(Received::Message(sender, message)) => println!("{} in {sender}", message.text()),
-///             Ok(Received::Gap(gap)) => println!("messages may be missing: {:?}", gap.cause()),
+///             Ok(Received::Gap(gap)) => println!("messages may be missing: {}", gap.cause()),
 ///             Ok(_) => {}
-///             Err(error) => println!("{error}"),
+///             Err(error) => println!("{error:#}"),
 ///         }
 ///     }
 /// });

@@ -25,7 +25,7 @@ use crate::pubsub::{Event, FromPayload, Overflow, Stats};
 /// for event in client.subscribe(["news", "weather"]).open()? {
 ///     match event? {
 ///         Event::Message(message) => println!("{}: {}", message.channel_str(), message.text()),
-///         Event::Gap(gap) => println!("messages may be missing: {:?}", gap.cause()),
+///         Event::Gap(gap) => println!("messages may be missing: {}", gap.cause()),
 ///         _ => {}
 ///     }
 /// }

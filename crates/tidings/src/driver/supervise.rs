@@ -65,7 +65,9 @@ pub(crate) async fn supervise<L: Link>(config: Arc<Config>, mut link: L) {
         match poll_fn(|cx| link.poll_run(cx)).await {
             End::Closed => return link.ended(None),
             End::Over(error) => return link.ended(Some(error)),
-            End::Lost(error) => tracing::info!(error = %Chain(&error), "connection lost"),
+            End::Lost(error) => {
+                tracing::info!(error = %format_args!("{error:#}"), "connection lost");
+            }
         }
         // The first attempt is made at once, unless the peer takes connections only to end them.
         let mut pause = short_lived.next_delay();
@@ -90,7 +92,7 @@ pub(crate) async fn supervise<L: Link>(config: Arc<Config>, mut link: L) {
                     break;
                 }
                 Err(error) => {
-                    tracing::debug!(error = %Chain(&error), "attempt to connect failed");
+                    tracing::debug!(error = %format_args!("{error:#}"), "attempt to connect failed");
                     link.attempt_failed(&error);
                     if config
                         .attempts()
@@ -254,19 +256,4 @@ pub(crate) fn silent(config: &Config, last_heard: Instant) -> Error {
         config.server_address(),
         last_heard.elapsed()
     ))
-}
-
-/// An error with all that is below it, in one line.
-struct Chain<'a>(&'a Error);
-
-impl std::fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut below = std::error::Error::source(self.0);
-        while let Some(error) = below {
-            write!(f, ": {error}")?;
-            below = error.source();
-        }
-        Ok(())
-    }
 }

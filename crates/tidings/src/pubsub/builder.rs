@@ -22,6 +22,7 @@ use crate::error::Result;
 /// let pubsub = client
 ///     .pubsub()
 ///     .channels(["news", "weather"])
+///     .channels((1..=3).map(|number| format!("room:{number}")))
 ///     .patterns("user:*")
 ///     .ignore_subscribe_messages(true)
 ///     .queue(10_000, 16 << 20)
@@ -55,13 +56,13 @@ impl PubSubBuilder {
 }
 
 impl<P> PubSubBuilder<P> {
-    /// Subscribes to these channels from the beginning.
+    /// Subscribes to these channels from the beginning: one name or many, of an iterator too.
     pub fn channels<S>(mut self, channels: impl ToArgs<S>) -> Self {
         self.channels.extend(names(channels));
         self
     }
 
-    /// Subscribes to these patterns from the beginning.
+    /// Subscribes to these patterns from the beginning, otherwise as [`channels`](Self::channels).
     pub fn patterns<S>(mut self, patterns: impl ToArgs<S>) -> Self {
         self.patterns.extend(names(patterns));
         self

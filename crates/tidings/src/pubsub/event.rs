@@ -242,6 +242,8 @@ impl fmt::Debug for Confirmation {
 ///
 /// After a lost connection it comes once the names it tells of are subscribed again and before the first message
 /// of any of them, so whoever reads the present state when a gap comes misses nothing.
+///
+/// Shown, it is one line: `a gap: the connection was lost`, `a gap of 10: a queue was full`.
 #[derive(Clone)]
 pub struct Gap {
     cause: GapCause,
@@ -320,6 +322,15 @@ impl Gap {
     }
 }
 
+impl fmt::Display for Gap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.dropped {
+            Some(dropped) => write!(f, "a gap of {dropped}: {}", self.cause),
+            None => write!(f, "a gap: {}", self.cause),
+        }
+    }
+}
+
 impl fmt::Debug for Gap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Gap")
@@ -329,5 +340,20 @@ impl fmt::Debug for Gap {
             .field("dropped", &self.dropped)
             .field("names", &self.names)
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gap_is_shown_in_one_line_of_words() {
+        let gap = |cause, dropped| Gap::until_now(cause, Instant::now(), dropped, Vec::new());
+        let lost = gap(GapCause::Disconnected, None);
+        assert_eq!(lost.to_string(), "a gap: the connection was lost");
+        assert_eq!(lost.cause().to_string(), "the connection was lost");
+        let full = gap(GapCause::Overflow, Some(10));
+        assert_eq!(full.to_string(), "a gap of 10: a queue was full");
     }
 }

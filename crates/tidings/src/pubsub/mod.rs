@@ -82,7 +82,7 @@ const TURN: usize = 4096;
 /// while let Some(event) = pubsub.next().await {
 ///     match event? {
 ///         Event::Message(message) => println!("{}: {}", message.channel_str(), message.text()),
-///         Event::Gap(gap) => println!("messages may be missing: {:?}", gap.cause()),
+///         Event::Gap(gap) => println!("messages may be missing: {}", gap.cause()),
 ///         Event::Confirmation(confirmation) => println!("{}", confirmation.kind()),
 ///         _ => {}
 ///     }

@@ -16,8 +16,9 @@ impl<P: FromPayload> PubSub<P> {
 
     /// Subscribes to channels: one name or many, text, bytes or numbers (`SUBSCRIBE`).
     ///
-    /// Resolved means confirmed by the server; without a connection it waits for the next one. Each name yields one
-    /// [`Confirmation`](crate::Confirmation), in order. A name that is subscribed already is confirmed again and keeps its handler.
+    /// Resolved means confirmed by the server; without a connection it waits for the next one, as long as it takes:
+    /// `tokio::time::timeout` bounds that. Each name yields one [`Confirmation`](crate::Confirmation), in order. A name
+    /// that is subscribed already is confirmed again and keeps its handler.
     ///
     /// # Errors
     ///

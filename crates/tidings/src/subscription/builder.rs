@@ -36,7 +36,8 @@ use crate::pubsub::queue::{Bounds, Overflow, Queue, SHARED_BOUNDS};
 ///
 /// A name that the server refuses is named by the error; none of the names is subscribed then. No name at all is a
 /// [misuse](crate::ErrorKind::Misuse), before anything is sent. For the first subscription of a client a connection is
-/// made, which may fail; if one is there and lost, this waits for the next one.
+/// made, which may fail; if one is there and lost, this waits for the next one, as long as it takes:
+/// `tokio::time::timeout` bounds that.
 ///
 /// # Cancel safety
 ///

@@ -45,7 +45,7 @@ use hub::Seat;
 /// while let Some(event) = news.next().await {
 ///     match event? {
 ///         Event::Message(message) => println!("{}: {}", message.channel_str(), message.text()),
-///         Event::Gap(gap) => println!("messages may be missing: {:?}", gap.cause()),
+///         Event::Gap(gap) => println!("messages may be missing: {}", gap.cause()),
 ///         _ => {}
 ///     }
 /// }

@@ -3,7 +3,6 @@
 #![allow(dead_code, reason = "each test file uses its own part of it")]
 
 use std::collections::VecDeque;
-use std::error::Error as StdError;
 use std::fmt::Display;
 use std::future::{Future, IntoFuture, poll_fn};
 use std::pin::pin;
@@ -157,13 +156,7 @@ pub(crate) fn names(event: &Event) -> Vec<String> {
 
 /// An error with all that is below it.
 pub(crate) fn chain(error: &tidings::Error) -> String {
-    let mut text = error.to_string();
-    let mut below = error.source();
-    while let Some(error) = below {
-        text = format!("{text}: {error}");
-        below = error.source();
-    }
-    text
+    format!("{error:#}")
 }
 
 /// What comes of `work` if it is soon ready.

@@ -1,5 +1,6 @@
 //! The words that subscriptions are told in.
 
+use std::fmt;
 use std::time::Instant;
 
 use crate::blob::Blob;
@@ -56,7 +57,7 @@ impl Verb {
     }
 }
 
-/// Why messages may be missing.
+/// Why messages may be missing; shown in words, such as `the connection was lost`.
 #[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum GapCause {
@@ -72,6 +73,19 @@ pub enum GapCause {
     NodeLeft,
     /// The subscription was refused for a time and then granted again.
     Refused,
+}
+
+impl fmt::Display for GapCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Disconnected => "the connection was lost",
+            Self::Overflow => "a queue was full",
+            Self::SlotMoved => "the slot has moved to another node",
+            Self::Failover => "a replica has taken over",
+            Self::NodeLeft => "the node has left the cluster",
+            Self::Refused => "the subscription was refused for a time",
+        })
+    }
 }
 
 /// One request to subscribe or unsubscribe.

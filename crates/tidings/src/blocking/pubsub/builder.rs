@@ -40,13 +40,13 @@ impl PubSubBuilder {
 }
 
 impl<P> PubSubBuilder<P> {
-    /// Subscribes to these channels from the beginning.
+    /// Subscribes to these channels from the beginning: one name or many, of an iterator too.
     pub fn channels<S>(mut self, channels: impl ToArgs<S>) -> Self {
         self.inner = self.inner.channels(channels);
         self
     }
 
-    /// Subscribes to these patterns from the beginning.
+    /// Subscribes to these patterns from the beginning, otherwise as [`channels`](Self::channels).
     pub fn patterns<S>(mut self, patterns: impl ToArgs<S>) -> Self {
         self.inner = self.inner.patterns(patterns);
         self

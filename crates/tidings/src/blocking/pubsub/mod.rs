@@ -46,9 +46,22 @@ use crate::pubsub::{FromPayload, Gap, HandlerOutcome, Message, Stats};
 /// for event in &mut pubsub {
 ///     match event? {
 ///         Event::Message(message) => println!("{}: {}", message.channel_str(), message.text()),
-///         Event::Gap(gap) => println!("messages may be missing: {:?}", gap.cause()),
+///         Event::Gap(gap) => println!("messages may be missing: {}", gap.cause()),
 ///         Event::Confirmation(confirmation) => println!("{}", confirmation.kind()),
 ///         _ => {}
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
+///
+/// A `for` loop borrows it. To subscribe or unsubscribe within a loop write it so, or use a [handle](Self::handle):
+///
+/// ```no_run
+/// # fn example(mut pubsub: tidings::blocking::PubSub) -> tidings::Result<()> {
+/// while let Some(event) = pubsub.next() {
+///     if event?.message().is_some_and(|message| message.text() == "bye") {
+///         pubsub.unsubscribe_all()?;
 ///     }
 /// }
 /// # Ok(())

@@ -15,7 +15,7 @@ type OnError = Box<dyn FnMut(Error, &Stopper) + Send>;
 /// use tidings::RunOptions;
 ///
 /// let options = RunOptions::new().on_error(|error, task| {
-///     eprintln!("{error}");
+///     eprintln!("{error:#}");
 ///     if error.is_no_permission() {
 ///         task.stop();
 ///     }
