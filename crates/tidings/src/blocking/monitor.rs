@@ -1,6 +1,6 @@
 //! The monitor: every command that the server runs.
 
-use std::future::{IntoFuture, poll_fn};
+use std::future::IntoFuture;
 use std::time::{Duration, Instant};
 
 use tidings_proto::monitor::MonitorEvent;
@@ -38,11 +38,7 @@ impl Monitor {
     }
 
     fn wait(&mut self, deadline: Option<Instant>) -> Option<Result<MonitorEvent>> {
-        let next = poll_fn(|cx| self.inner.poll_event(cx));
-        match runtime::wait_until(next, deadline) {
-            Ok(item) => item.flatten(),
-            Err(error) => Some(Err(error)),
-        }
+        runtime::next_item(|cx| self.inner.poll_event(cx), deadline)
     }
 }
 

@@ -1,7 +1,6 @@
 //! Many channels and patterns into one consumer that a thread reads.
 
 use std::fmt;
-use std::future::poll_fn;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -147,11 +146,7 @@ impl<P: FromPayload> Receiver<P> {
     }
 
     fn wait(&mut self, deadline: Option<Instant>) -> Option<Result<Received<P>>> {
-        let received = poll_fn(|cx| self.inner.poll_received(cx));
-        match runtime::wait_until(received, deadline) {
-            Ok(received) => received.flatten(),
-            Err(error) => Some(Err(error)),
-        }
+        runtime::next_item(|cx| self.inner.poll_received(cx), deadline)
     }
 }
 

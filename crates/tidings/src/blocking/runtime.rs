@@ -1,7 +1,7 @@
 //! The thread in the background, and waiting for what it does.
 
 use std::cell::Cell;
-use std::future::{Future, pending};
+use std::future::{Future, pending, poll_fn};
 use std::pin::pin;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -56,6 +56,17 @@ pub(super) fn wait_until<F: Future>(
     check_place()?;
     let _entered = runtime()?.enter();
     Ok(park::wait(future, deadline))
+}
+
+/// The next item of a stream, waiting for it until `deadline` if there is one; `None` then, and at its end.
+pub(super) fn next_item<T>(
+    poll: impl FnMut(&mut Context<'_>) -> Poll<Option<Result<T>>>,
+    deadline: Option<Instant>,
+) -> Option<Result<T>> {
+    match wait_until(poll_fn(poll), deadline) {
+        Ok(item) => item.flatten(),
+        Err(error) => Some(Err(error)),
+    }
 }
 
 /// When a time that begins now is over; `None` is never, since it is longer than the clock runs.

@@ -10,7 +10,6 @@ use tidings_proto::pubsub::SubscriptionKind;
 use super::runtime::{self, LOOK, deadline};
 use super::timeout_iter::{ReadWithin, TimeoutIter};
 use crate::error::{Error, Result};
-use crate::pubsub::step::Look;
 use crate::pubsub::{Event, FromPayload, Overflow, Stats};
 
 /// A light subscriber: its own events and its own queue, over one connection that all of a client's share.
@@ -80,8 +79,7 @@ impl<P: FromPayload> Subscription<P> {
             return event.map(Some);
         }
         if timeout.is_zero() {
-            let mut look = Look::default();
-            let now = poll_fn(|cx| self.inner.poll_now(&mut look, cx));
+            let now = self.inner.event_now();
             return runtime::wait_until(now, deadline(LOOK))?.unwrap_or(Ok(None));
         }
         let event = poll_fn(|cx| self.inner.poll_event(cx));
@@ -98,11 +96,7 @@ impl<P: FromPayload> Subscription<P> {
 
     #[inline(never)]
     fn wait(&mut self, deadline: Option<Instant>) -> Option<Result<Event<P>>> {
-        let event = poll_fn(|cx| self.inner.poll_event(cx));
-        match runtime::wait_until(event, deadline) {
-            Ok(event) => event.flatten(),
-            Err(error) => Some(Err(error)),
-        }
+        runtime::next_item(|cx| self.inner.poll_event(cx), deadline)
     }
 }
 

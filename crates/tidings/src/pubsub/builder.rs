@@ -78,8 +78,7 @@ impl<P> PubSubBuilder<P> {
     /// and 32 MiB unless told otherwise. What a single read brings may exceed them with
     /// [`Overflow::Backpressure`].
     pub fn queue(mut self, messages: usize, bytes: usize) -> Self {
-        self.bounds.messages = messages.max(1);
-        self.bounds.bytes = bytes.max(1);
+        self.bounds.limit(messages, bytes);
         self
     }
 

@@ -6,6 +6,7 @@ mod handle;
 pub(crate) mod handler;
 #[cfg(feature = "json")]
 mod json;
+pub(crate) mod look;
 pub(crate) mod payload;
 pub(crate) mod queue;
 pub(crate) mod reader;

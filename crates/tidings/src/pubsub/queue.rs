@@ -79,6 +79,12 @@ pub(crate) const SHARED_BOUNDS: Bounds = Bounds {
 };
 
 impl Bounds {
+    /// So many messages and bytes: at least one of each.
+    pub(crate) fn limit(&mut self, messages: usize, bytes: usize) {
+        self.messages = messages.max(1);
+        self.bytes = bytes.max(1);
+    }
+
     /// Whether a queue may have them whose connection others share.
     pub(crate) fn check_shared(&self) -> Result<()> {
         if self.overflow != Overflow::Backpressure {

@@ -1,15 +1,14 @@
 //! One step of a subscriber: what it takes out of its queue, and how long it waits for it.
 
-use std::future::{Future, poll_fn};
-use std::pin::Pin;
+use std::future::poll_fn;
 #[cfg(feature = "blocking")]
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::sync::oneshot;
 use tokio::time;
 
+use super::look::Look;
 use super::{Event, FromPayload, PubSub};
 #[cfg(feature = "blocking")]
 use crate::driver::subscriber::{Shared, single::Single};
@@ -26,9 +25,6 @@ pub(crate) enum Step<P> {
     /// Nothing will come any more.
     Ended,
 }
-
-/// A question to the task that reads the socket, once it was asked.
-pub(crate) type Look = Option<oneshot::Receiver<()>>;
 
 impl<P> Step<P> {
     /// What it is to whoever asked for one event.
@@ -79,14 +75,19 @@ impl<P: FromPayload> PubSub<P> {
             return Some(step);
         }
         if timeout == Some(Duration::ZERO) {
-            let mut look = Look::default();
-            return poll_fn(|cx| self.poll_now(&mut look, cx)).await;
+            return self.step_now().await;
         }
         let step = poll_fn(|cx| self.poll_next_step(cx));
         match timeout {
             Some(timeout) => time::timeout(timeout, step).await.ok(),
             None => Some(step.await),
         }
+    }
+
+    /// One step with what is there now; `None` if that is nothing, or an asynchronous handler is at work.
+    pub(crate) async fn step_now(&mut self) -> Option<Step<P>> {
+        let mut look = Look::new(&self.shared);
+        poll_fn(|cx| look.poll(cx, |cx| self.poll_next_step(cx))).await
     }
 
     /// One step, waiting for it.
@@ -103,28 +104,6 @@ impl<P: FromPayload> PubSub<P> {
             Poll::Ready(Step::Empty) if self.shared.is_done() => Poll::Ready(Step::Ended),
             Poll::Ready(Step::Empty) => Poll::Pending,
             other => other,
-        }
-    }
-
-    /// One step with what is there now; `None` if an asynchronous handler is at work. What has arrived at the socket
-    /// is there too, so the task that reads it is asked whether there is anything.
-    pub(crate) fn poll_now(
-        &mut self,
-        look: &mut Look,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Step<P>>> {
-        loop {
-            // Asked before the queue is: what was there is in the queue when the answer is.
-            let looked = look.as_mut().map(|look| Pin::new(look).poll(cx).is_ready());
-            return match (self.poll_step(cx), looked) {
-                (Poll::Ready(Step::Empty) | Poll::Pending, None) => {
-                    *look = Some(self.shared.look());
-                    continue;
-                }
-                (Poll::Ready(Step::Empty) | Poll::Pending, Some(false)) => Poll::Pending,
-                (Poll::Pending, Some(true)) => Poll::Ready(None),
-                (Poll::Ready(step), _) => Poll::Ready(Some(step)),
-            };
         }
     }
 }

@@ -46,8 +46,7 @@ impl<P> ReceiverBuilder<P> {
     /// The bounds of the queue: so many messages (at least 1) and so many bytes of names and payloads, 65 536
     /// and 32 MiB unless told otherwise.
     pub fn queue(mut self, messages: usize, bytes: usize) -> Self {
-        self.bounds.messages = messages.max(1);
-        self.bounds.bytes = bytes.max(1);
+        self.bounds.limit(messages, bytes);
         self
     }
 

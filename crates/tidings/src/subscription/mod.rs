@@ -6,7 +6,7 @@ mod target;
 
 use std::collections::HashSet;
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -23,11 +23,11 @@ pub use target::{Names, SubscribeTo};
 
 use crate::error::{Error, Result};
 use crate::pubsub::event::Event;
+use crate::pubsub::look::Look;
 use crate::pubsub::payload::FromPayload;
 use crate::pubsub::queue::Queue;
 use crate::pubsub::reader::{Reader, Taken};
 use crate::pubsub::stats::Stats;
-use crate::pubsub::step::Look;
 use hub::Seat;
 
 /// A light subscriber: its own stream and its own queue, over one connection that all of a client's share.
@@ -135,8 +135,7 @@ impl<P: FromPayload> Subscription<P> {
     /// Dropped before it is resolved, it has taken nothing.
     pub async fn get_message(&mut self, timeout: Duration) -> Result<Option<Event<P>>> {
         if timeout.is_zero() {
-            let mut look = Look::default();
-            return poll_fn(|cx| self.poll_now(&mut look, cx)).await;
+            return self.event_now().await;
         }
         match time::timeout(timeout, self.next()).await {
             Ok(event) => shown(event),
@@ -144,26 +143,11 @@ impl<P: FromPayload> Subscription<P> {
         }
     }
 
-    /// What is there now. What has arrived at the socket is there too, so the task that reads it is asked whether there
-    /// is anything.
-    pub(crate) fn poll_now(
-        &mut self,
-        look: &mut Look,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<Option<Event<P>>>> {
-        loop {
-            // Asked before the queue is: what was there is in the queue when the answer is.
-            let looked = look.as_mut().map(|look| Pin::new(look).poll(cx).is_ready());
-            return match (self.poll_event(cx), looked) {
-                (Poll::Ready(event), _) => Poll::Ready(shown(event)),
-                (Poll::Pending, None) => {
-                    *look = Some(self.seat.hubbed.shared.look());
-                    continue;
-                }
-                (Poll::Pending, Some(false)) => Poll::Pending,
-                (Poll::Pending, Some(true)) => Poll::Ready(Ok(None)),
-            };
-        }
+    /// The next message or gap of those that are there now.
+    pub(crate) async fn event_now(&mut self) -> Result<Option<Event<P>>> {
+        let mut look = Look::new(&self.seat.hubbed.shared);
+        let event = poll_fn(|cx| look.poll(cx, |cx| self.poll_event(cx))).await;
+        event.map_or(Ok(None), shown)
     }
 
     /// The next message of those that were taken out of the queue together.

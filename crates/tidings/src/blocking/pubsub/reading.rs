@@ -7,7 +7,7 @@ use super::PubSub;
 use crate::blocking::runtime::{self, LOOK, deadline};
 use crate::blocking::timeout_iter::{ReadWithin, TimeoutIter};
 use crate::error::Result;
-use crate::pubsub::step::{Look, Step};
+use crate::pubsub::step::Step;
 use crate::pubsub::{Event, FromPayload};
 
 impl<P: FromPayload> PubSub<P> {
@@ -89,19 +89,14 @@ impl<P: FromPayload> PubSub<P> {
     /// One step with what is there now.
     fn step_now(&mut self) -> Result<Option<Step<P>>> {
         let _handling = self.inner.handling();
-        let mut look = Look::default();
-        let step = poll_fn(|cx| self.inner.poll_now(&mut look, cx));
-        Ok(runtime::wait_until(step, deadline(LOOK))?.flatten())
+        let step = runtime::wait_until(self.inner.step_now(), deadline(LOOK))?;
+        Ok(step.flatten())
     }
 
     #[inline(never)]
     fn wait_for_event(&mut self) -> Option<Result<Event<P>>> {
         let _handling = self.inner.handling();
-        let event = poll_fn(|cx| self.inner.poll_event_slowly(cx));
-        match runtime::wait_until(event, None) {
-            Ok(event) => event.flatten(),
-            Err(error) => Some(Err(error)),
-        }
+        runtime::next_item(|cx| self.inner.poll_event_slowly(cx), None)
     }
 
     fn wait_for_event_within(&mut self, timeout: Duration) -> Option<Result<Event<P>>> {
