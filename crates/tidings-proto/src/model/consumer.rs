@@ -91,6 +91,10 @@ impl Consumer {
                         self.reported.remove(&name);
                     }
                     Verb::Unsubscribe => {
+                        // A shard channel that the server had ended before it was lost has missed nothing by that.
+                        let told = stream.lost.is_none() && stream.due.is_none();
+                        let ended_before = kind == SubscriptionKind::Shard;
+                        assert!(told || ended_before, "{name:?} ended without its gap");
                         *stream = Stream::default();
                         self.reported.remove(&name);
                     }
@@ -126,6 +130,20 @@ impl Consumer {
     }
 
     fn gap(&mut self, since: Instant, names: &[(SubscriptionKind, Blob)]) {
+        let others_due = self
+            .streams
+            .values()
+            .filter(|one| one.due.is_some())
+            .count()
+            > 1;
+        if let [(kind, name)] = names
+            && let Some(stream) = self.streams.get_mut(&(*kind, name.to_vec()))
+            && (stream.lost.is_some() || others_due)
+        {
+            // It ends, and is told of now or never.
+            assert_eq!(stream.lost.take().or(stream.due.take()), Some(since));
+            return;
+        }
         let due: Vec<(&Name, Instant)> = self
             .streams
             .iter_mut()
@@ -178,7 +196,7 @@ impl Consumer {
         }
     }
 
-    /// The connection is gone. The core has told what it had to tell.
+    /// The connection is gone. What has ended with it is told next.
     pub(super) fn lost(&mut self, last_heard: Instant) {
         for stream in self.streams.values_mut() {
             // What was not told yet is told with what is missed from now on.

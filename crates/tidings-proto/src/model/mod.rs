@@ -444,8 +444,8 @@ impl World {
         let open: Vec<u32> = self.requests.drain(..).map(|request| request.0).collect();
         assert_eq!(tokens, open, "requests without an answer are given back");
         self.core.lost(last_heard, GapCause::Disconnected);
-        self.drain();
         self.consumer.lost(last_heard);
+        self.drain();
         self.server.accept();
     }
 

@@ -30,7 +30,8 @@ use tokio::sync::oneshot;
 use self::entry::{Entry, Joining};
 use super::subscriber::{Answer, Later, Shared, State, outcome};
 use crate::error::Result;
-use crate::pubsub::queue::Queue;
+use crate::pubsub::event::Gap;
+use crate::pubsub::queue::{Item, Queue};
 
 pub(crate) use self::entry::SubscriberId;
 
@@ -338,6 +339,16 @@ impl Fanout {
     }
 
     fn end(&mut self, leaving: Leaving, subscriptions: &mut Subscriptions, later: &mut Later) {
+        for (kind, name) in &leaving.names {
+            // What was missed before its end is missed all the same.
+            let entry = self.table(*kind).get_mut(name);
+            if let Some(queue) = entry.and_then(|entry| entry.take_deaf_one(leaving.id))
+                && let Some((since, cause)) = subscriptions.missed(*kind, name)
+            {
+                let gap = Gap::until_now(cause, since, None, vec![name.clone()]);
+                later.wake(queue.push([Item::Gap(gap)]).reader);
+            }
+        }
         self.leave(leaving.id, &leaving.names, subscriptions, later);
         if let Some(queue) = leaving.last {
             later.wake(queue.end(None));

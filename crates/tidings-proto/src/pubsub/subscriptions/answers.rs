@@ -193,12 +193,20 @@ impl Subscriptions {
     pub(super) fn ended(&mut self, kind: SubscriptionKind, name: Blob, count: Option<i64>) {
         let table = self.table_mut(kind);
         table.confirm(&name, false);
-        if let Some(entry) = table.end_answered(&name) {
+        let missed = table.end_answered(&name).and_then(|entry| {
             entry.established = false;
             entry.set_refused(None);
-            entry.set_missed(None);
-        }
+            entry.take_missed()
+        });
         table.tidy(&name);
+        if let Some((since, cause)) = missed {
+            // What was missed before its end is missed all the same.
+            self.events.push_back(SubscriptionEvent::Gap {
+                cause,
+                since,
+                names: vec![(kind, name.clone())],
+            });
+        }
         let count = count.unwrap_or_else(|| self.count(kind));
         self.events.push_back(SubscriptionEvent::Confirmed {
             verb: Verb::Unsubscribe,

@@ -108,6 +108,11 @@ impl Subscriptions {
             .is_some_and(|entry| entry.wanted)
     }
 
+    /// Since when messages of a name may be missing that no gap has told of, and why.
+    pub fn missed(&self, kind: SubscriptionKind, name: &[u8]) -> Option<(Instant, GapCause)> {
+        self.table(kind).entries.get(name)?.missed()
+    }
+
     /// The server's words, if it refuses a name that is wanted all the same.
     pub fn refusal(&self, kind: SubscriptionKind, name: &[u8]) -> Option<&ServerError> {
         self.table(kind).entries.get(name)?.refused()

@@ -86,6 +86,12 @@ impl Entry {
         }
     }
 
+    /// Where to tell one of them that it may have missed messages, if that was not told yet.
+    pub(super) fn take_deaf_one(&mut self, id: SubscriberId) -> Option<Arc<Queue>> {
+        let holder = self.holders.get_mut(id)?;
+        std::mem::take(&mut holder.deaf).then(|| Arc::clone(&holder.queue))
+    }
+
     /// It receives nothing any more, and does not join. Gives back what it waits for.
     pub(super) fn leave(&mut self, id: SubscriberId) -> Option<u64> {
         self.holders.remove(id);

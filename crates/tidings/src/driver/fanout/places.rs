@@ -46,6 +46,11 @@ impl<T> Places<T> {
         }
     }
 
+    pub(super) fn get_mut(&mut self, id: SubscriberId) -> Option<&mut T> {
+        let at = self.place(id).ok()?;
+        self.all[at].1.as_mut()
+    }
+
     pub(super) fn remove(&mut self, id: SubscriberId) -> Option<T> {
         let at = self.place(id).ok()?;
         let one = self.all[at].1.take()?;

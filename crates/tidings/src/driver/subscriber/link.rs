@@ -199,9 +199,9 @@ impl<O: Outlet> State<O> {
             self.later.answer(answer, Err(error));
         }
         self.pinged = 0;
+        self.subscriptions.lost(last_heard, GapCause::Disconnected);
         self.outlet
             .connected(false, &mut self.subscriptions, &mut self.later);
-        self.subscriptions.lost(last_heard, GapCause::Disconnected);
         self.settle();
     }
 
