@@ -72,6 +72,33 @@ fn rc_01_after_a_killed_server_all_subscriptions_are_back_with_one_gap_each() {
 }
 
 #[test]
+fn rc_02_what_is_drained_while_there_is_no_connection_ends_behind_its_gap() {
+    on_each(async |case| {
+        let client = Client::connect(quick(&case.url())).await.unwrap();
+        let mut goes = client.subscribe(["a", "b"]).await.unwrap();
+        let mut stays = client.subscribe("a").await.unwrap();
+        let receiver = tidings::Receiver::new();
+        client.subscribe(receiver.channel("a")).await.unwrap();
+        case.server.kill();
+        until("the loss is noticed", || {
+            goes.last_connect_error().is_some()
+        })
+        .await;
+        soon(goes.drain()).await.unwrap();
+        assert_gap(&mut goes).await;
+        assert!(soon(goes.next()).await.is_none());
+        let mut receiver = receiver;
+        soon(receiver.channel("a").unsubscribe()).await.unwrap();
+        let gap = soon(receiver.get()).await.unwrap().expect("a gap");
+        assert!(gap.gap().is_some(), "{gap:?}");
+        assert!(soon(receiver.next()).await.is_none());
+        case.server.restart();
+        assert_gap(&mut stays).await;
+        case.await_subscribers("b", 0).await;
+    });
+}
+
+#[test]
 fn rc_05_lost_twice_while_10_000_subscriptions_are_made_again_each_is_told_of_one_gap() {
     const CHANNELS: usize = 10_000;
     on_each(async |case| {

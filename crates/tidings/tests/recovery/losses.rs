@@ -211,6 +211,12 @@ async fn rc_03_counts_start_over_without_what_was_unsubscribed_meanwhile(case: C
     proxy.cut();
     until("the loss is noticed", || is_reconnecting(&pubsub)).await;
     pubsub.unsubscribe("b").await.unwrap();
+    // What it missed before its end is told before its end.
+    let gap = next(&mut pubsub).await;
+    assert_eq!(
+        (short(&gap).as_str(), names(&gap)),
+        ("gap Disconnected", vec!["b".to_owned()])
+    );
     assert_eq!(short(&next(&mut pubsub).await), "unsubscribe b 2");
     proxy.refuse(false);
     let events = read_to_gap(&mut pubsub).await;
