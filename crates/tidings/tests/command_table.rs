@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tidings::{Command, cmd};
+use tidings_proto::cluster::{CommandSlot, Merge, Policy, Split, Target};
 use tidings_proto::{Blocking, may_block};
 use tidings_testkit::{AdminReply, Flavor, Server, Version, matrix};
 
@@ -13,6 +14,8 @@ struct Described {
     /// So many words at least if negative, else exactly; the name's are counted.
     arity: i64,
     flags: Vec<String>,
+    /// What the server tells clients of clusters: `request_policy:all_nodes`.
+    tips: Vec<String>,
     /// Where its keys are, or what stands for keys: first, last, step.
     range: [i64; 3],
     /// Whether what stands there is no key, and only tells the slot.
@@ -48,6 +51,7 @@ impl Described {
             words: name.split('|').map(str::to_owned).collect(),
             arity: number(1),
             flags: texts(&fields[2]),
+            tips: texts(&fields[7]),
             range: [number(3), number(4), number(5)],
             is_not_key: fields[8].to_string().lines().any(|line| line == "not_key"),
         }
@@ -55,6 +59,12 @@ impl Described {
 
     fn has(&self, flag: &str) -> bool {
         self.flags.iter().any(|word| word == flag)
+    }
+
+    /// What it says of a policy, if it says anything.
+    fn tip(&self, policy: &str) -> Option<&str> {
+        let mut tips = self.tips.iter();
+        tips.find_map(|tip| tip.strip_prefix(policy)?.strip_prefix(':'))
     }
 
     fn takes(&self, words: usize) -> bool {
@@ -353,6 +363,118 @@ fn keys_that_words_and_numbers_tell_are_the_ones_that_the_server_finds() {
             let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
             let keys = keys_by_server(server, &words);
             assert_eq!(own_keys(&words), keys, "{}: {line}", server.binary());
+        }
+    });
+}
+
+/// What a server's policies mean for a command without keys.
+fn policy_by_server(one: &Described) -> Option<(Target, Merge)> {
+    let target = match one.tip("request_policy")? {
+        "all_shards" => Target::AllPrimaries,
+        "all_nodes" => Target::AllNodes,
+        "special" => Target::EachInTurn,
+        other => panic!("{}: {other}", one.words.join(" ")),
+    };
+    let merge = match one.tip("response_policy") {
+        // Without keys the servers mean one list of all elements.
+        None => Merge::Concat,
+        Some("all_succeeded") => Merge::AllSucceeded,
+        Some("one_succeeded") => Merge::OneSucceeded,
+        Some("agg_sum") => Merge::Sum,
+        Some("agg_min") => Merge::Min,
+        Some("agg_logical_and") => Merge::And,
+        Some("special") => Merge::PerNode,
+        Some(other) => panic!("{}: {other}", one.words.join(" ")),
+    };
+    Some((target, merge))
+}
+
+/// Policies of a server that newer ones have changed, and those that say no more than that they are special.
+fn is_another_policy(one: &Described) -> Option<(Target, Merge)> {
+    match one.words.join(" ").as_str() {
+        // One key of whichever node has any.
+        "RANDOMKEY" => Some((Target::AllPrimaries, Merge::FirstThere)),
+        // Cursors are not merged.
+        "SCAN" => Some((Target::EachInTurn, Merge::First)),
+        // It tells how many were reset, which Redis 7.0 takes for a success or a failure.
+        "LATENCY RESET" => Some((Target::AllNodes, Merge::Sum)),
+        _ => None,
+    }
+}
+
+/// Commands of which servers before these said nothing yet.
+fn is_newly_told(one: &Described) -> bool {
+    let name = one.words.join(" ");
+    let newly = [
+        "ACL DELUSER",
+        "ACL SAVE",
+        "ACL SETUSER",
+        "CLIENT SETNAME",
+        "CONFIG RESETSTAT",
+        "CONFIG REWRITE",
+    ];
+    newly.contains(&name.as_str())
+}
+
+#[test]
+fn commands_without_keys_go_where_the_server_says() {
+    on_each_server(|server, described| {
+        let mut compared = 0;
+        for one in described {
+            let policy = Policy::of(command(&one.words).view()).expect("it is known");
+            let has_keys = one.range[0] != 0 || one.has("movablekeys");
+            // A command that has subcommands does nothing by itself.
+            let is_family = ["ACL", "CLIENT", "CLUSTER"].contains(&one.words[0].as_str());
+            if has_keys || is_family && one.words.len() == 1 {
+                continue;
+            }
+            let own = (policy.target(), policy.merge());
+            let name = format!("{}: {}", server.binary(), one.words.join(" "));
+            match is_another_policy(one).or_else(|| policy_by_server(one)) {
+                Some(expected) => {
+                    assert_eq!(own, expected, "{name}");
+                    compared += 1;
+                }
+                // Nothing is said of them, as each node tells only of its own subscribers.
+                None if one.words[0] == "PUBSUB"
+                    && one.words.get(1).is_some_and(|word| word != "HELP") =>
+                {
+                    assert_eq!(policy.target(), Target::AllNodes, "{name}");
+                }
+                None if server.version() < Version::new(7, 2, 0) && is_newly_told(one) => {}
+                None => {
+                    assert!(
+                        matches!(own, (Target::AnyNode | Target::NamedNode, Merge::First)),
+                        "{name}"
+                    );
+                }
+            }
+        }
+        assert!(compared > 30, "{}: {compared}", server.binary());
+    });
+}
+
+#[test]
+fn commands_of_several_slots_are_split_where_the_server_says() {
+    /// They set all keys or none, which no split can promise. Redis since 7.2 and Valkey no longer say so of the first.
+    const WHOLE: [&str; 2] = ["MSETEX", "MSETNX"];
+    on_each_server(|server, described| {
+        for one in described.iter().filter(|one| one.words.len() == 1) {
+            let name = one.words[0].as_str();
+            let line = command(&[
+                name.to_owned(),
+                "a".to_owned(),
+                "b".to_owned(),
+                "c".to_owned(),
+                "d".to_owned(),
+            ]);
+            let is_split = Split::of(line.view()).is_some();
+            let is_told =
+                one.tip("request_policy") == Some("multi_shard") && !WHOLE.contains(&name);
+            assert_eq!(is_split, is_told, "{}: {name}", server.binary());
+            if is_split {
+                assert_eq!(line.slot(), CommandSlot::Several, "{name}");
+            }
         }
     });
 }
