@@ -36,7 +36,8 @@ impl<'a> Asked<'a> {
 /// What one node says of its cluster, at one time.
 ///
 /// It may be old, or of a node that has lost sight of the others; slots may be nobody's. Of a node that cannot be
-/// reached (no port, or none for TLS where that is spoken) nothing is kept, and a shard may be without a primary.
+/// reached (no port, or none for TLS where that is spoken) nothing is kept. A shard may be without a primary: a replica that
+/// is new is told of in a shard of its own, for up to a second, until the nodes have told each other whom it follows.
 ///
 /// ```
 /// use tidings_proto::Reply;
@@ -106,7 +107,8 @@ impl Topology {
         Ok(Self { shards })
     }
 
-    /// Reads the answer to `CLUSTER SLOTS`. It does not tell of nodes without slots, nor of how the others are.
+    /// Reads the answer to `CLUSTER SLOTS`. It does not tell of nodes without slots, nor of replicas that failed or have
+    /// nothing of their primary yet, nor of how the others are.
     ///
     /// # Errors
     ///

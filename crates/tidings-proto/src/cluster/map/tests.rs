@@ -216,6 +216,20 @@ fn of_two_that_claim_a_slot_the_healthier_has_it() {
     }
 }
 
+/// For up to a second after it joined, as Valkey tells it.
+#[test]
+fn a_replica_in_a_shard_of_its_own_takes_no_slots_and_is_no_primary() {
+    let mut map = map(&["0-9: a master online", ": a1 replica online"]);
+    assert_eq!((writer(&map, 0), readers(&map, 0)[0]), ("a", "a"));
+    assert_eq!(map.primaries().count(), 1);
+    let changes = map.apply(&topology(&["0-9: a master online, a1 replica online"]));
+    assert_eq!(
+        shown(&changes),
+        ["Replica a1:7000 (Online) to Replica a1:7000 (Online), elsewhere"]
+    );
+    assert_eq!(readers(&map, 0)[0], "a1");
+}
+
 #[test]
 fn of_two_primaries_of_a_shard_the_healthier_is_it() {
     let map = map(&["0-9: a master fail, b master online, c replica online"]);
