@@ -155,6 +155,16 @@ impl Connection {
         self.read_reply()
     }
 
+    /// The same for several commands in one write, which the server runs in one go.
+    pub(crate) fn ask_all<A: AsRef<[u8]>>(
+        &mut self,
+        commands: impl IntoIterator<Item = impl IntoIterator<Item = A>>,
+    ) -> io::Result<Vec<AdminReply>> {
+        let encoded: Vec<Vec<u8>> = commands.into_iter().map(encode).collect();
+        self.stream.get_mut().write_all(&encoded.concat())?;
+        encoded.iter().map(|_| self.read_reply()).collect()
+    }
+
     fn read_reply(&mut self) -> io::Result<AdminReply> {
         let line = self.read_line()?;
         let (kind, rest) = line.split_at_checked(1).ok_or_else(|| broken(&line))?;

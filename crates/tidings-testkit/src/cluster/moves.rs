@@ -12,6 +12,9 @@ use crate::wait::agreed;
 /// As many keys as a `MIGRATE` takes at a time.
 const KEYS: usize = 100;
 
+/// As many slots as are opened before the first of them is closed again.
+const TOGETHER: usize = 100;
+
 /// For a `MIGRATE`, in ms.
 const MIGRATE_TIMEOUT: &str = "10000";
 
@@ -70,13 +73,13 @@ impl SlotMove<'_> {
     /// `SETSLOT IMPORTING` at the target: it takes commands for the slot after an `ASKING`.
     #[track_caller]
     pub fn importing(&self) {
-        self.set(&self.target, &["IMPORTING", self.source.id()]);
+        set_slots(&self.target, &[self.slot], &["IMPORTING", self.source.id()]);
     }
 
     /// `SETSLOT MIGRATING` at the source: it answers `ASK` for keys that it has not.
     #[track_caller]
     pub fn migrating(&self) {
-        self.set(&self.source, &["MIGRATING", self.target.id()]);
+        set_slots(&self.source, &[self.slot], &["MIGRATING", self.target.id()]);
     }
 
     /// `MIGRATE` of at most so many keys of database 0; gives how many went.
@@ -115,7 +118,7 @@ impl SlotMove<'_> {
     /// soon, and drops what keys it still has.
     #[track_caller]
     pub fn assign_at(&self, node: &ClusterNode) {
-        self.set(node, &["NODE", self.target.id()]);
+        set_slots(node, &[self.slot], &["NODE", self.target.id()]);
     }
 
     /// `SETSLOT STABLE` at both: the slot is the source's as before, and what keys went to the
@@ -123,7 +126,7 @@ impl SlotMove<'_> {
     #[track_caller]
     pub fn give_up(self) {
         for node in [&self.source, &self.target] {
-            self.set(node, &["STABLE"]);
+            set_slots(node, &[self.slot], &["STABLE"]);
         }
     }
 
@@ -139,20 +142,17 @@ impl SlotMove<'_> {
 
     #[track_caller]
     fn finish_at_the_ends(&self) {
-        // One that was assigned by hand is no longer anything to import.
-        let assigned = |node: &ClusterNode| {
+        // If one was assigned by hand, there is nothing to open any more; the other one may hear of it
+        // at any time.
+        let is_assigned = [&self.target, &self.source].into_iter().any(|node| {
             let view = node.view().unwrap_or_default();
             view.owner_of(self.slot)
                 .is_some_and(|(_, id)| id == self.target.id())
-        };
-        let (at_target, at_source) = (assigned(&self.target), assigned(&self.source));
-        if !at_target {
-            self.importing();
+        });
+        if !is_assigned {
+            self.open();
         }
-        if !at_source {
-            self.migrating();
-            while self.move_keys(KEYS) > 0 {}
-        }
+        while self.move_keys(KEYS) > 0 {}
         self.assign_at(&self.target);
         self.assign_at(&self.source);
     }
@@ -165,13 +165,6 @@ impl SlotMove<'_> {
                 self.assign_at(&node);
             }
         }
-    }
-
-    #[track_caller]
-    fn set(&self, node: &ClusterNode, what: &[&str]) {
-        let slot = self.slot.to_string();
-        let words = ["CLUSTER", "SETSLOT", &slot];
-        node.admin(words.iter().chain(what));
     }
 }
 
@@ -187,7 +180,7 @@ impl Cluster {
         self.move_slots(slot..=slot, to);
     }
 
-    /// The same for several slots, one after the other, of one owner or more.
+    /// The same for several slots, of one owner or more: a hundred are on their way at a time.
     ///
     /// # Panics
     ///
@@ -199,22 +192,37 @@ impl Cluster {
             if *source == *to {
                 continue;
             }
-            let target = self.own(to);
-            for slot in slots {
-                let slot_move = SlotMove {
-                    cluster: self,
-                    slot,
-                    source: Arc::clone(&source),
-                    target: Arc::clone(&target),
-                };
-                slot_move.open();
-                while slot_move.move_keys(KEYS) > 0 {}
-                slot_move.assign_at(&target);
-                slot_move.assign_at(&source);
-                slot_move.assign_elsewhere();
+            let slots: Vec<u16> = slots.collect();
+            for slots in slots.chunks(TOGETHER) {
+                self.move_together(slots, &source, &self.own(to));
             }
         }
         self.await_owner(&slots, to);
+    }
+
+    /// A command is sent for all slots in one go: a node saves what it knows once for all of them, which
+    /// may take it 5 ms.
+    #[track_caller]
+    fn move_together(&self, slots: &[u16], source: &Arc<ClusterNode>, target: &Arc<ClusterNode>) {
+        set_slots(target, slots, &["IMPORTING", source.id()]);
+        set_slots(source, slots, &["MIGRATING", target.id()]);
+        for slot in slots {
+            let slot_move = SlotMove {
+                cluster: self,
+                slot: *slot,
+                source: Arc::clone(source),
+                target: Arc::clone(target),
+            };
+            while slot_move.move_keys(KEYS) > 0 {}
+        }
+        set_slots(target, slots, &["NODE", target.id()]);
+        set_slots(source, slots, &["NODE", target.id()]);
+        // The others would hear of it by and by.
+        for node in self.primaries() {
+            if node != *source && node != *target {
+                set_slots(&node, slots, &["NODE", target.id()]);
+            }
+        }
     }
 
     /// A move of which the test does each step, and may leave out, repeat or stop after any. Nothing
@@ -307,6 +315,22 @@ impl Cluster {
     pub(super) fn own(&self, node: &ClusterNode) -> Arc<ClusterNode> {
         self.node(node.id())
             .unwrap_or_else(|| panic!("{node} is not in the cluster"))
+    }
+}
+
+/// `SETSLOT` of all of them at one node.
+#[track_caller]
+fn set_slots(at: &ClusterNode, slots: &[u16], what: &[&str]) {
+    let commands = slots.iter().map(|slot| {
+        let slot = slot.to_string();
+        let words = ["CLUSTER", "SETSLOT", &slot].into_iter();
+        let words = words.chain(what.iter().copied());
+        words.map(str::to_owned).collect::<Vec<_>>()
+    });
+    let replies = at.try_admin_all(commands);
+    let replies = replies.unwrap_or_else(|error| panic!("{at}: SETSLOT {what:?}: {error}"));
+    if let Some(refusal) = replies.iter().find(|reply| reply.is_error()) {
+        panic!("{at}: SETSLOT {what:?}: {refusal}");
     }
 }
 

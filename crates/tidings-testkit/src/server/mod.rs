@@ -570,6 +570,18 @@ impl Server {
         &self,
         command: impl IntoIterator<Item = A>,
     ) -> io::Result<AdminReply> {
+        self.with_admin(|connection| connection.ask(command))
+    }
+
+    /// Several commands in one write; few enough that the server can answer before it has read all.
+    pub(crate) fn try_admin_all<A: AsRef<[u8]>>(
+        &self,
+        commands: impl IntoIterator<Item = impl IntoIterator<Item = A>>,
+    ) -> io::Result<Vec<AdminReply>> {
+        self.with_admin(|connection| connection.ask_all(commands))
+    }
+
+    fn with_admin<T>(&self, ask: impl FnOnce(&mut Connection) -> io::Result<T>) -> io::Result<T> {
         let mut kept = lock(&self.admin);
         let mut connection = match kept.take().filter(|connection| !connection.is_stale()) {
             Some(connection) => connection,
@@ -579,9 +591,9 @@ impl Server {
                 new
             }
         };
-        let reply = connection.ask(command)?;
+        let answer = ask(&mut connection)?;
         *kept = Some(connection);
-        Ok(reply)
+        Ok(answer)
     }
 
     /// As [`admin`](Self::admin), with the reply as `redis-cli` prints it: an element a line.
