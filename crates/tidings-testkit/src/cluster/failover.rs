@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use super::Cluster;
 use super::node::ClusterNode;
-use crate::wait::agreed;
 
 /// How a replica is made the primary by command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +58,9 @@ impl Cluster {
     /// gives the new primary. The killed one may be [restarted](crate::Server::restart), and
     /// is then a replica of it.
     ///
+    /// A replica that was elected shortly before waits for up to four node timeouts before it asks for
+    /// votes again.
+    ///
     /// # Panics
     ///
     /// If it has no replica that runs, or the nodes do not agree within a minute.
@@ -81,12 +83,14 @@ impl Cluster {
     #[track_caller]
     #[must_use]
     pub fn await_promotion(&self, replicas: &[Arc<ClusterNode>]) -> Arc<ClusterNode> {
-        let promoted = agreed(|| {
+        let mut promoted = None;
+        self.await_that(|| {
             let mut primaries = replicas.iter().filter(|node| is_primary(node).is_ok());
-            let promoted = primaries.next_back().ok_or("none of them is a primary")?;
-            self.state().map(|()| Arc::clone(promoted))
+            let last = primaries.next_back().ok_or("none of them is a primary")?;
+            promoted = Some(Arc::clone(last));
+            Ok(())
         });
-        promoted.unwrap_or_else(|problem| panic!("{}: {problem}", self.binary()))
+        promoted.expect("one that was awaited")
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::node::ClusterNode;
 use super::view::View;
@@ -11,6 +12,9 @@ use crate::wait::agreed;
 
 /// What all nodes must see alike: who follows whom, and whose the slots are.
 type Picture = BTreeMap<String, (Option<String>, Vec<RangeInclusive<u16>>)>;
+
+/// Two nodes that both have heard of a new owner are not of two minds for that long.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 impl Cluster {
     /// Waits until all nodes that run agree: who is in the cluster and who has failed, who is whose
@@ -31,8 +35,50 @@ impl Cluster {
     /// The same, and something else besides.
     #[track_caller]
     pub(super) fn await_that(&self, mut also: impl FnMut() -> Result<(), String>) {
-        let result = agreed(|| also().and_then(|()| self.state()));
+        let mut overruled_since = None;
+        let result = agreed(|| {
+            let state = also().and_then(|()| self.state());
+            if state.is_err() {
+                self.mend(&mut overruled_since);
+            }
+            state
+        });
         result.unwrap_or_else(|problem| panic!("{}: {problem}", self.binary()));
+    }
+
+    /// A replica that was elected less than two node timeouts ago counts the votes that it got then
+    /// again when its primary fails (seen on Redis 7.0.15). It takes the slots with the old epoch, which
+    /// the others do not heed as the failed primary's is newer, and nobody ever changes that. An epoch
+    /// that is new does.
+    fn mend(&self, since: &mut Option<Instant>) {
+        let Some(overruled) = self.overruled_by_the_failed() else {
+            *since = None;
+            return;
+        };
+        if since.get_or_insert_with(Instant::now).elapsed() > PATIENCE {
+            let _ = overruled.try_admin(["CLUSTER", "BUMPEPOCH"]);
+            *since = None;
+        }
+    }
+
+    /// A primary whose slots are, for another node, those of one that has failed and whose epoch is
+    /// newer.
+    fn overruled_by_the_failed(&self) -> Option<Arc<ClusterNode>> {
+        let views: Vec<_> = self.views().collect();
+        let overruled = views.iter().find(|(_, view)| {
+            let Some(myself) = view.myself() else {
+                return false;
+            };
+            let Some(slot) = myself.slots.first().map(|slots| *slots.start()) else {
+                return false;
+            };
+            views.iter().any(|(_, other)| {
+                other.owner_of(slot).is_some_and(|(epoch, id)| {
+                    epoch > myself.epoch && other.members.get(id).is_some_and(|owner| owner.failed)
+                })
+            })
+        });
+        overruled.map(|(node, _)| Arc::clone(node))
     }
 
     /// An error says what they do not agree on.
