@@ -415,7 +415,7 @@ fn commands_of_many_slots_and_pipelines_are_spread_over_the_nodes_and_come_back_
 }
 
 #[test]
-fn pc_01_what_nodes_answer_is_merged() {
+fn what_nodes_answer_is_merged() {
     on_each_cluster(1, |cluster| {
         for protocol in Protocol::ALL {
             let mut nodes = Nodes::new(protocol);

@@ -115,14 +115,14 @@ fn writes_go_to_the_primary_and_reads_to_replicas_in_turn() {
 }
 
 #[test]
-fn sh_04_a_shard_without_a_replica_that_serves_is_read_from_its_primary() {
+fn a_shard_without_a_replica_that_serves_is_read_from_its_primary() {
     assert_eq!(readers(&map(TWO), 100), ["b", "b", "b", "b"]);
     let alone = map(&["0-16383: a master online"]);
     assert_eq!(readers(&alone, 5), ["a", "a", "a", "a"]);
 }
 
 #[test]
-fn cl_02_any_node_is_a_replica_if_wanted_and_a_primary_where_there_is_none() {
+fn any_node_is_a_replica_if_wanted_and_a_primary_where_there_is_none() {
     let hosts = |map: &SlotMap, access| -> Vec<String> {
         (0..4)
             .map(|turn| host(map.any_node(access, turn)).to_owned())

@@ -218,7 +218,7 @@ fn replies_of_nodes_are_merged_as_the_policy_says() {
 }
 
 #[test]
-fn cp_01_a_pipeline_is_grouped_by_node_and_its_replies_keep_their_order() {
+fn a_pipeline_is_grouped_by_node_and_its_replies_keep_their_order() {
     let map = map(3);
     // Slots 12182 (third), 5061 (first), 866 (first).
     let bytes = pipeline(&["SET foo 1", "SET bar 2", "GET hello", "GET foo", "DEL bar"]);
@@ -239,7 +239,7 @@ fn cp_01_a_pipeline_is_grouped_by_node_and_its_replies_keep_their_order() {
 }
 
 #[test]
-fn cp_02_a_command_that_is_not_for_one_slot_is_refused_by_number_and_name() {
+fn a_command_that_is_not_for_one_slot_is_refused_by_number_and_name() {
     let map = map(3);
     for (line, expected) in [
         (
@@ -276,7 +276,7 @@ fn cp_02_a_command_that_is_not_for_one_slot_is_refused_by_number_and_name() {
 }
 
 #[test]
-fn cp_04_what_only_reads_goes_to_replicas_if_wanted() {
+fn what_only_reads_goes_to_replicas_if_wanted() {
     let bytes = pipeline(&["SET foo 1", "GET foo", "STRLEN foo"]);
     let ports = |reads| -> Vec<u16> {
         let plan = PipelinePlan::new(&bytes, &map(3), reads, 5).unwrap();
