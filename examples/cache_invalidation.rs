@@ -57,7 +57,7 @@ async fn follow(mut changes: PubSub<String>, cache: Arc<Cache>) -> anyhow::Resul
             Event::Gap(gap) => {
                 cache.forget_all();
                 println!(
-                    "forgot everything: changes may be missing ({:?})",
+                    "forgot everything: changes may be missing ({})",
                     gap.cause()
                 );
             }

@@ -42,7 +42,7 @@ fn main() -> anyhow::Result<()> {
             }
             Ok(Event::Gap(gap)) => {
                 let cause = gap.cause();
-                writeln!(io::stderr(), "--- messages may be missing: {cause:?} ---")
+                writeln!(io::stderr(), "--- messages may be missing: {cause} ---")
             }
             Ok(_) => Ok(()),
             // A name that may no longer be subscribed, for instance. The others go on.

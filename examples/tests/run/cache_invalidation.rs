@@ -70,7 +70,7 @@ fn nothing_that_was_known_before_a_gap_is_used_after_it() {
     let gap = cache.line();
     assert_eq!(
         gap,
-        "forgot everything: changes may be missing (Disconnected)"
+        "forgot everything: changes may be missing (the connection was lost)"
     );
     assert_eq!(
         ask(&mut cache, "get greeting"),

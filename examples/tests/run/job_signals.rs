@@ -62,6 +62,9 @@ fn neither_a_failing_handler_nor_a_lost_signal_keeps_jobs_waiting() {
     // A job whose signal was lost with the connection.
     jobs.0.admin(["RPUSH", "jobs", "one"]);
     jobs.0.admin(["CLIENT", "KILL", "TYPE", "pubsub"]);
-    assert_eq!(worker.line(), "signals may be missing: Disconnected");
+    assert_eq!(
+        worker.line(),
+        "signals may be missing: the connection was lost"
+    );
     assert_eq!(worker.line(), "done: one");
 }

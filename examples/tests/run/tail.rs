@@ -22,7 +22,10 @@ fn messages_of_channels_and_patterns_are_printed_as_they_come_through_a_loss_too
     assert_eq!(tail.line(), "user:1: in");
 
     server.admin(["CLIENT", "KILL", "TYPE", "pubsub"]);
-    assert_eq!(tail.line(), "--- messages may be missing: Disconnected ---");
+    assert_eq!(
+        tail.line(),
+        "--- messages may be missing: the connection was lost ---"
+    );
     server.admin(["PUBLISH", "user:1", "out"]);
     assert_eq!(tail.line(), "user:1: out");
 }
