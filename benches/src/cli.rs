@@ -5,15 +5,18 @@ use std::path::{Path, PathBuf};
 use crate::commands::{Allocations, Pipeline, Publish};
 use crate::contestant::{Assignment, CONTEST, Contestant, Kind};
 use crate::drain::{self, Drain};
+use crate::fanout::Fanout;
+use crate::latency::{Blocking, Stalled};
 use crate::rounds::{Benchmark, Plan};
+use crate::subscriptions::Subscriptions;
 use crate::{Result, measure};
 
 const USAGE: &str = "\
 usage: tidings-bench BENCHMARK [options]
 
-  --runs N         rounds; in each, every contestant runs once [5]
+  --runs N         rounds; in each, every contestant runs once [5, of latencies 40]
   --only LIST      these contestants, beside `raw`, which the ratios need [all]
-  --server PATH    the server's program [the newest Redis that is found]; not for `drain`
+  --server PATH    the server's program [the newest Redis that is found]; not for `drain` and `fanout`
   --json FILE      write every run to FILE
 ";
 
@@ -22,21 +25,31 @@ pub(crate) fn run(arguments: impl Iterator<Item = String>) -> Result<()> {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments.as_slice() {
         [Drain::NAME, rest @ ..] => start::<Drain>(rest),
+        [Fanout::NAME, rest @ ..] => start::<Fanout>(rest),
         [Pipeline::NAME, rest @ ..] => start::<Pipeline>(rest),
         [Publish::NAME, rest @ ..] => start::<Publish>(rest),
+        [Blocking::NAME, rest @ ..] => start::<Blocking>(rest),
+        [Stalled::NAME, rest @ ..] => start::<Stalled>(rest),
         [Allocations::NAME, rest @ ..] if measure::heap().is_some() => start::<Allocations>(rest),
-        [Allocations::NAME, ..] => Err(
-            "only tidings-bench-allocations counts them: `cargo xtask bench allocations` runs it"
-                .into(),
-        ),
-        // Started by `drain`, a process of its own.
+        [Subscriptions::NAME, rest @ ..] if measure::heap().is_some() => {
+            start::<Subscriptions>(rest)
+        }
+        [name @ (Allocations::NAME | Subscriptions::NAME), ..] => Err(format!(
+            "only tidings-bench-allocations counts what is taken from the heap: `cargo xtask bench {name}` runs it"
+        )
+        .into()),
+        // Started by `drain` and `fanout`, a process of its own.
         [drain::SERVE, shape, messages] => drain::serve(shape.parse()?, messages.parse()?),
         [] | ["help" | "--help" | "-h", ..] => {
             print!("{USAGE}");
             describe::<Drain>();
+            describe::<Fanout>();
             describe::<Pipeline>();
             describe::<Publish>();
+            describe::<Blocking>();
+            describe::<Stalled>();
             describe::<Allocations>();
+            describe::<Subscriptions>();
             Ok(())
         }
         [other, ..] => Err(format!("unknown command `{other}`; try `tidings-bench help`").into()),
@@ -82,7 +95,7 @@ fn named<B: Benchmark>(name: &str) -> Result<&'static Contestant<B::Shape>> {
 fn plan<B: Benchmark>(options: &[&str]) -> Result<Plan<B>> {
     let mut shapes = B::usual_shapes().to_vec();
     let mut contestants: Vec<_> = B::contestants().iter().collect();
-    let (mut rounds, mut at_most) = (5, u64::MAX);
+    let (mut rounds, mut at_most) = (B::ROUNDS, u64::MAX);
     let (mut json, mut server) = (None, None);
     let mut options = options.iter();
     while let Some(option) = options.next() {

@@ -83,16 +83,24 @@ impl<S: Display> Contestant<S> {
         benchmark: &str,
         assignment: &Assignment<S>,
     ) -> Result<Outcome> {
-        let Assignment { port, shape, count } = assignment;
-        let output = Command::new(std::env::current_exe()?)
-            .args([benchmark, CONTEST, self.name])
-            .args([port.to_string(), shape.to_string(), count.to_string()])
-            .stderr(Stdio::inherit())
-            .output()?;
+        let mut command = self.process(benchmark, assignment)?;
+        let output = command.stderr(Stdio::inherit()).output()?;
         if !output.status.success() {
-            return Err(format!("{} failed at {shape}", self.name).into());
+            return Err(format!("{} failed at {}", self.name, assignment.shape).into());
         }
         String::from_utf8(output.stdout)?.parse()
+    }
+
+    /// That process.
+    pub(crate) fn process(&self, benchmark: &str, assignment: &Assignment<S>) -> Result<Command> {
+        let Assignment { port, shape, count } = assignment;
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args([benchmark, CONTEST, self.name]).args([
+            port.to_string(),
+            shape.to_string(),
+            count.to_string(),
+        ]);
+        Ok(command)
     }
 }
 

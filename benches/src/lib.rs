@@ -2,19 +2,27 @@
 //! run in a fresh process, and prints what that cost:
 //!
 //! - `drain`: a canned stream of Pub/Sub messages is emptied;
+//! - `fanout`: the same for many subscribers on one connection;
 //! - `pipeline`: pipelines and transactions of SET and GET on a real server;
 //! - `publish`: tasks that publish over one client;
-//! - `allocations`: what the last two, and a GET at a time, take from the heap.
+//! - `blocking`: one command at a time in a thread;
+//! - `stalled`: many subscribers on one connection, of which one does not read;
+//! - `allocations`: what the last two, and a GET at a time, take from the heap;
+//! - `subscriptions`: memory and time of very many subscriptions on one connection.
 
 mod cli;
 mod commands;
 mod contestant;
 mod drain;
+mod fanout;
 mod hiredis;
+mod latency;
 mod machine;
 mod measure;
+mod process;
 mod report;
 mod rounds;
+mod subscriptions;
 
 use std::process::ExitCode;
 

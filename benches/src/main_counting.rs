@@ -18,5 +18,6 @@ fn heap() -> Heap {
     Heap {
         allocations: (stats.allocations + stats.reallocations) as u64,
         bytes: stats.bytes_allocated as u64,
+        live: (stats.bytes_allocated - stats.bytes_deallocated) as u64,
     }
 }

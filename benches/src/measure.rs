@@ -36,7 +36,9 @@ impl Stopwatch {
             heap: heap().zip(self.heap).map(|(now, then)| Heap {
                 allocations: now.allocations - then.allocations,
                 bytes: now.bytes - then.bytes,
+                live: now.live.saturating_sub(then.live),
             }),
+            latency: None,
             count,
             bytes,
             peak_kib: peak_kib(),
@@ -59,9 +61,11 @@ pub(crate) struct Outcome {
     pub(crate) peak_kib: u64,
     /// What was taken from the heap, where that is counted.
     pub(crate) heap: Option<Heap>,
+    /// How long single units took, where that is measured.
+    pub(crate) latency: Option<Latency>,
 }
 
-/// What a process has taken from the heap, whether or not it has given it back.
+/// What a process has taken from the heap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(
     clippy::exhaustive_structs,
@@ -70,8 +74,29 @@ pub(crate) struct Outcome {
 pub struct Heap {
     /// How often: allocations, and reallocations too.
     pub allocations: u64,
-    /// How much.
+    /// How much, whether or not it was given back.
     pub bytes: u64,
+    /// How much of it was not given back.
+    pub live: u64,
+}
+
+/// How long single units took, in nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Latency {
+    pub(crate) median: u64,
+    pub(crate) p99: u64,
+}
+
+impl Latency {
+    /// Of at least one.
+    pub(crate) fn of(mut all: Vec<u64>) -> Self {
+        all.sort_unstable();
+        let at = |percent| all[(all.len() - 1) * percent / 100];
+        Self {
+            median: at(50),
+            p99: at(99),
+        }
+    }
 }
 
 impl fmt::Display for Outcome {
@@ -83,12 +108,21 @@ impl fmt::Display for Outcome {
             cpu_nanos,
             peak_kib,
             heap,
+            latency,
         } = self;
         write!(f, "{count} {bytes} {wall_nanos} {cpu_nanos} {peak_kib}")?;
-        match heap {
-            Some(Heap { allocations, bytes }) => write!(f, " {allocations} {bytes}"),
-            None => Ok(()),
+        if let Some(Heap {
+            allocations,
+            bytes,
+            live,
+        }) = heap
+        {
+            write!(f, " {HEAP_MARK} {allocations} {bytes} {live}")?;
         }
+        if let Some(Latency { median, p99 }) = latency {
+            write!(f, " {LATENCY_MARK} {median} {p99}")?;
+        }
+        Ok(())
     }
 }
 
@@ -96,27 +130,42 @@ impl FromStr for Outcome {
     type Err = Error;
 
     fn from_str(line: &str) -> Result<Self> {
-        let numbers = line.split_whitespace().map(str::parse);
-        let numbers: Vec<u64> = numbers.collect::<std::result::Result<_, _>>()?;
-        let Some((&[count, bytes, wall_nanos, cpu_nanos, peak_kib], heap)) =
-            numbers.split_first_chunk()
-        else {
-            return Err(format!("not an outcome: {line:?}").into());
-        };
-        let heap = match *heap {
-            [] => None,
-            [allocations, bytes] => Some(Heap { allocations, bytes }),
-            _ => return Err(format!("more than an outcome: {line:?}").into()),
-        };
+        let (line, latency) = split_off(line, LATENCY_MARK)?;
+        let (line, heap) = split_off(line, HEAP_MARK)?;
+        let [count, bytes, wall_nanos, cpu_nanos, peak_kib] = numbers(line)?;
         Ok(Self {
             count,
             bytes,
             wall_nanos,
             cpu_nanos,
             peak_kib,
-            heap,
+            heap: heap.map(|[allocations, bytes, live]| Heap {
+                allocations,
+                bytes,
+                live,
+            }),
+            latency: latency.map(|[median, p99]| Latency { median, p99 }),
         })
     }
+}
+
+/// Before the parts of the line that are not always there.
+const HEAP_MARK: &str = "heap";
+const LATENCY_MARK: &str = "latency";
+
+/// What stands before `mark`, and the numbers behind it.
+fn split_off<'a, const N: usize>(line: &'a str, mark: &str) -> Result<(&'a str, Option<[u64; N]>)> {
+    match line.split_once(mark) {
+        Some((before, behind)) => Ok((before, Some(numbers(behind)?))),
+        None => Ok((line, None)),
+    }
+}
+
+fn numbers<const N: usize>(text: &str) -> Result<[u64; N]> {
+    let all = text.split_whitespace().map(str::parse);
+    let all: Vec<u64> = all.collect::<std::result::Result<_, _>>()?;
+    all.try_into()
+        .map_err(|_| format!("{N} numbers were expected: {text:?}").into())
 }
 
 static HEAP: OnceLock<fn() -> Heap> = OnceLock::new();
@@ -165,8 +214,15 @@ mod tests {
         let heap = Heap {
             allocations: 6,
             bytes: 7,
+            live: 8,
         };
-        for heap in [None, Some(heap)] {
+        let latency = Latency { median: 9, p99: 10 };
+        for (heap, latency) in [
+            (None, None),
+            (Some(heap), None),
+            (None, Some(latency)),
+            (Some(heap), Some(latency)),
+        ] {
             let outcome = Outcome {
                 count: 1,
                 bytes: 2,
@@ -174,10 +230,19 @@ mod tests {
                 cpu_nanos: 4,
                 peak_kib: 5,
                 heap,
+                latency,
             };
             let read: Outcome = outcome.to_string().parse().unwrap();
             assert_eq!(read, outcome);
         }
+        assert!("1 2 3 4 5 heap 6".parse::<Outcome>().is_err());
         assert!("1 2 3".parse::<Outcome>().is_err());
+    }
+
+    #[test]
+    fn percentiles_are_of_the_sorted_latencies() {
+        let latency = Latency::of((0..=200).rev().collect());
+        assert_eq!((latency.median, latency.p99), (100, 198));
+        assert_eq!(Latency::of(vec![7]).p99, 7);
     }
 }

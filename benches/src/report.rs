@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::contestant::Contestant;
-use crate::measure::{Heap, Outcome};
+use crate::measure::{Heap, Latency, Outcome};
 use crate::rounds::{Observed, Run};
 
 /// One column of a table, and what a contestant has in it.
@@ -196,6 +196,7 @@ fn json_row(benchmark: &str, run: &Run) -> String {
         cpu_nanos,
         peak_kib,
         heap,
+        latency,
     } = outcome;
     let mut row = format!(
         "  {{\"benchmark\": \"{benchmark}\", \"contestant\": \"{}\", \"shape\": \"{}\"",
@@ -217,9 +218,19 @@ fn json_row(benchmark: &str, run: &Run) -> String {
     if let Some(reads) = server_reads {
         number("server_reads", *reads);
     }
-    if let Some(Heap { allocations, bytes }) = heap {
+    if let Some(Heap {
+        allocations,
+        bytes,
+        live,
+    }) = heap
+    {
         number("allocations", *allocations);
         number("allocated_bytes", *bytes);
+        number("live_bytes", *live);
+    }
+    if let Some(Latency { median, p99 }) = latency {
+        number("latency_median_nanos", *median);
+        number("latency_p99_nanos", *p99);
     }
     row.push('}');
     row
@@ -261,6 +272,7 @@ mod tests {
                     cpu_nanos,
                     peak_kib: 0,
                     heap: None,
+                    latency: None,
                 },
                 protocol: None,
                 server_reads: Some(5),

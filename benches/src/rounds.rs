@@ -24,6 +24,9 @@ pub(crate) trait Benchmark: Sized {
     /// Of the table, behind the contestant's name.
     const COLUMNS: &'static [Column];
 
+    /// Rounds, unless told otherwise.
+    const ROUNDS: usize = 5;
+
     /// `server` is the program that the command line names.
     fn new(server: Option<&Path>) -> Result<Self>;
 
@@ -33,6 +36,11 @@ pub(crate) trait Benchmark: Sized {
     fn contestants() -> &'static [Contestant<Self::Shape>];
 
     fn usual_shapes() -> &'static [Self::Shape];
+
+    /// Whether a contestant can do this at all.
+    fn takes_part(_contestant: &Contestant<Self::Shape>, _shape: Self::Shape) -> bool {
+        true
+    }
 
     fn title(shape: Self::Shape) -> String;
 
@@ -131,7 +139,7 @@ impl<B: Benchmark> Plan<B> {
         for shape in &self.shapes {
             let first = runs.len();
             for round in 0..self.rounds {
-                for contestant in &ready {
+                for contestant in ready.iter().filter(|it| B::takes_part(it, *shape)) {
                     runs.push(self.one_run(contestant, *shape, round)?);
                 }
             }

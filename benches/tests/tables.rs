@@ -48,6 +48,37 @@ fn drain_brings_everybody_every_message() {
 }
 
 #[test]
+fn fanout_brings_every_subscriber_every_message() {
+    let shapes = "1x1x16,100x1x4096,40x20x16";
+    let rows = rows(
+        BENCH,
+        &format!("fanout --runs 1 --deliveries 20000 --shapes {shapes}"),
+    );
+    assert_all_take_part(&rows, 3, "tidings");
+    assert_all_take_part(&rows, 2, "fred");
+    for row in &rows {
+        let (deliveries, lost) = (&row[1], &row[5]);
+        assert_eq!(
+            (deliveries.as_str(), lost.as_str()),
+            ("20.0k", "0"),
+            "{row:?}"
+        );
+    }
+}
+
+#[test]
+fn those_who_take_turns_tell_how_long_things_took() {
+    let blocking = rows(BENCH, "blocking --runs 2 --commands 20");
+    assert_all_take_part(&blocking, 2, "tidings redis");
+    let stalled = rows(BENCH, "stalled --runs 2 --messages 20 --subscribers 10");
+    assert_eq!(stalled.len(), 2, "{stalled:?}");
+    for row in blocking.iter().chain(&stalled) {
+        let median = row[1].split(' ').next().unwrap();
+        assert!(median.parse::<f64>().unwrap() > 0.0, "{row:?}");
+    }
+}
+
+#[test]
 fn pipelines_of_everybody_get_the_replies_that_are_due() {
     let rows = rows(
         BENCH,
@@ -70,6 +101,13 @@ fn allocations_are_counted_where_the_allocator_counts() {
         for figure in &row[1..] {
             assert!(figure.parse::<f64>().unwrap() > 0.0, "{row:?}");
         }
+    }
+
+    let rows = self::rows(COUNTING, "subscriptions --runs 1 --names 1000");
+    assert_all_take_part(&rows, 1, "PubSub Subscription");
+    for row in &rows {
+        let bytes: f64 = row[1].parse().unwrap();
+        assert!(bytes > 20.0, "more than its name: {row:?}");
     }
 
     let refused = Command::new(BENCH).arg("allocations").output().unwrap();

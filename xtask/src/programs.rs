@@ -32,7 +32,7 @@ pub(crate) fn bench(arguments: &[String]) -> Result<(), String> {
             servers::ensure()?;
             // Its allocator counts, which would slow the others down.
             let program = match name.as_str() {
-                "allocations" => "tidings-bench-allocations",
+                "allocations" | "subscriptions" => "tidings-bench-allocations",
                 _ => "tidings-bench",
             };
             in_the_foreground(tidings_bench(program).args(arguments))

@@ -16,3 +16,4 @@ mod tidings;
 pub(crate) use allocations::Allocations;
 pub(crate) use pipeline::Pipeline;
 pub(crate) use publish::Publish;
+pub(crate) use server::Server;

@@ -10,11 +10,11 @@ use crate::machine::{self, Core};
 use crate::rounds::{Benchmark, Observed};
 use crate::{Error, Result};
 
-pub(super) struct Server(tidings_testkit::Server);
+pub(crate) struct Server(tidings_testkit::Server);
 
 impl Server {
     /// Starts `program`, or the newest Redis that there is.
-    pub(super) fn start(program: Option<&Path>) -> Result<Self> {
+    pub(crate) fn start(program: Option<&Path>) -> Result<Self> {
         let binary = match program {
             Some(path) => {
                 Binary::at(path).ok_or_else(|| format!("{} is not a server", path.display()))?
@@ -30,12 +30,16 @@ impl Server {
         Ok(Self(started?))
     }
 
-    pub(super) fn facts(&self) -> String {
+    pub(crate) fn facts(&self) -> String {
         self.0.binary().to_string()
     }
 
+    pub(crate) fn port(&self) -> u16 {
+        self.0.port()
+    }
+
     /// Has a contestant do its work.
-    pub(super) fn run<B: Benchmark>(
+    pub(crate) fn run<B: Benchmark>(
         &self,
         contestant: &Contestant<B::Shape>,
         shape: B::Shape,

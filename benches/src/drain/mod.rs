@@ -3,18 +3,18 @@
 mod contestants;
 mod request;
 mod server;
-mod shape;
-mod tally;
-mod wire;
+pub(crate) mod shape;
+pub(crate) mod tally;
+pub(crate) mod wire;
 
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::Command;
 
 pub(crate) use server::run as serve;
 
 use crate::Result;
 use crate::contestant::{Assignment, Contestant, Kind};
+use crate::process::Process;
 use crate::report::{Column, count, figures, or_dash};
 use crate::rounds::{Benchmark, Observed, Run};
 use shape::Shape;
@@ -94,9 +94,15 @@ impl Benchmark for Drain {
         Shape::USUAL
     }
 
+    fn takes_part(_: &Contestant<Shape>, shape: Shape) -> bool {
+        // Nobody here opens the gate.
+        !shape.has_gate()
+    }
+
     fn title(shape: Shape) -> String {
         match shape {
             Shape::Size(size) => format!("{size} B"),
+            Shape::Many(channels, size) => format!("{channels} channels, {size} B"),
             Shape::Mix => format!(
                 "mix: {} channels and {} patterns, {} B",
                 shape.channels().len(),
@@ -112,11 +118,7 @@ impl Benchmark for Drain {
     }
 
     fn run(&self, contestant: &Contestant<Shape>, shape: Shape, count: u64) -> Result<Observed> {
-        let mut server = Server::start(
-            Command::new(std::env::current_exe()?)
-                .arg(SERVE)
-                .args([shape.to_string(), count.to_string()]),
-        )?;
+        let mut server = canned(shape, count)?;
         let assignment = Assignment {
             port: server.line()?.parse()?,
             shape,
@@ -139,36 +141,11 @@ fn is_raw(run: &Run) -> bool {
     run.kind == Kind::Floor
 }
 
-/// The canned server's process, which ends when this is dropped.
-struct Server {
-    child: Child,
-    lines: BufReader<ChildStdout>,
-}
-
-impl Server {
-    fn start(command: &mut Command) -> Result<Self> {
-        // Its standard input stays open as long as this process lives, and so does the server.
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let lines = BufReader::new(child.stdout.take().expect("standard output is a pipe"));
-        Ok(Self { child, lines })
-    }
-
-    fn line(&mut self) -> Result<String> {
-        let mut line = String::new();
-        if self.lines.read_line(&mut line)? == 0 {
-            return Err("the server ended".into());
-        }
-        Ok(line.trim_end().to_owned())
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // An error says that it has ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// A canned server for a stream of `messages`. It says its port, then the protocol that was chosen.
+pub(crate) fn canned(shape: Shape, messages: u64) -> Result<Process> {
+    Process::start(
+        Command::new(std::env::current_exe()?)
+            .arg(SERVE)
+            .args([shape.to_string(), messages.to_string()]),
+    )
 }

@@ -75,7 +75,8 @@ impl Session {
     }
 
     fn is_complete(&self) -> bool {
-        self.channels.len() == self.shape.channels().len()
+        let gate = usize::from(self.shape.has_gate());
+        self.channels.len() == self.shape.channels().len() + gate
             && self.patterns.len() == self.shape.patterns().len()
     }
 
@@ -86,12 +87,9 @@ impl Session {
             self.stream.write_all(slice)?;
             self.answer_what_is_there()?;
         }
-        wire::marker(
-            &mut self.output,
-            self.protocol,
-            &self.shape.channels()[0],
-            started,
-        );
+        for channel in self.shape.channels() {
+            wire::marker(&mut self.output, self.protocol, &channel, started);
+        }
         self.flush()
     }
 

@@ -10,10 +10,16 @@ use crate::drain::wire::{self, Protocol};
 pub(crate) enum Shape {
     /// One channel, payloads of this many bytes.
     Size(usize),
+    /// So many channels, in turn; payloads of so many bytes. For many subscribers: the stream begins when
+    /// [`GATE`] is subscribed to as well.
+    Many(usize, usize),
     /// [`MIX_CHANNELS`] channels and [`MIX_PATTERNS`] patterns. Every channel matches one pattern,
     /// so that, as from a real server, each publication arrives twice: by channel, then by pattern.
     Mix,
 }
+
+/// A channel without messages, subscribed to when all subscribers stand.
+pub(crate) const GATE: &str = "gate";
 
 const MIX_CHANNELS: usize = 100;
 const MIX_PATTERNS: usize = 10;
@@ -36,22 +42,27 @@ impl Shape {
     pub(crate) fn channels(self) -> Vec<String> {
         match self {
             Self::Size(_) => vec!["bench".to_owned()],
+            Self::Many(channels, _) => (0..channels).map(|n| format!("bench:{n:04}")).collect(),
             Self::Mix => (0..MIX_CHANNELS).map(|n| format!("bench:{n:02}")).collect(),
         }
     }
 
     pub(crate) fn patterns(self) -> Vec<String> {
         match self {
-            Self::Size(_) => Vec::new(),
+            Self::Size(_) | Self::Many(..) => Vec::new(),
             Self::Mix => (0..MIX_PATTERNS).map(|n| format!("bench:{n}*")).collect(),
         }
     }
 
     pub(crate) fn payload_len(self) -> usize {
         match self {
-            Self::Size(size) => size,
+            Self::Size(size) | Self::Many(_, size) => size,
             Self::Mix => MIX_PAYLOAD,
         }
+    }
+
+    pub(crate) fn has_gate(self) -> bool {
+        matches!(self, Self::Many(..))
     }
 
     /// What one message takes on the wire, about.
@@ -65,14 +76,15 @@ impl FromStr for Shape {
     type Err = Box<dyn std::error::Error + Send + Sync>;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "mix" => Ok(Self::Mix),
-            size => {
-                Ok(Self::Size(size.parse().map_err(|_| {
-                    format!("`{size}` is neither a size nor `mix`")
-                })?))
-            }
-        }
+        let number = |text: &str| {
+            let number = text.parse::<usize>();
+            number.map_err(|_| format!("`{text}` is neither a size nor `mix`"))
+        };
+        Ok(match (text, text.split_once('x')) {
+            ("mix", _) => Self::Mix,
+            (_, Some((channels, size))) => Self::Many(number(channels)?.max(1), number(size)?),
+            (size, None) => Self::Size(number(size)?),
+        })
     }
 }
 
@@ -80,6 +92,7 @@ impl fmt::Display for Shape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Size(size) => write!(f, "{size}"),
+            Self::Many(channels, size) => write!(f, "{channels}x{size}"),
             Self::Mix => f.write_str("mix"),
         }
     }
@@ -104,8 +117,7 @@ impl Block {
             if block.bytes.len() >= BLOCK {
                 break;
             }
-            // A stride that shares no factor with the number of channels visits all of them.
-            let index = publication * 37 % channels.len();
+            let index = channel_of(publication, channels.len());
             let channel = &channels[index];
             let payload = payload(shape.payload_len(), publication);
             wire::message(&mut block.bytes, protocol, channel, &payload);
@@ -128,10 +140,27 @@ impl Block {
             .chain([&self.bytes[..rest]])
     }
 
+    /// How many of `messages` messages each channel gets, in the order of [`Shape::channels`].
+    pub(crate) fn shares(&self, shape: Shape, messages: u64) -> Vec<u64> {
+        let channels = shape.channels().len();
+        let per_block = self.ends.len() as u64;
+        let mut shares = vec![0; channels];
+        for publication in 0..self.ends.len() {
+            let rest = u64::from((publication as u64) < messages % per_block);
+            shares[channel_of(publication, channels)] += messages / per_block + rest;
+        }
+        shares
+    }
+
     /// How many bytes `messages` messages take.
     pub(crate) fn stream_len(&self, messages: u64) -> u64 {
         self.slices(messages).map(|slice| slice.len() as u64).sum()
     }
+}
+
+/// Which channel a publication is for: a stride that shares no factor with their number visits all of them.
+fn channel_of(publication: usize, channels: usize) -> usize {
+    publication * 37 % channels
 }
 
 /// Digits that tell which publication of the block this is, then letters.
@@ -173,6 +202,18 @@ mod tests {
                 assert_eq!(stream.len() as u64, block.stream_len(messages));
             }
         }
+    }
+
+    #[test]
+    fn the_shares_of_the_channels_are_what_the_stream_holds() {
+        let shape: Shape = "100x16".parse().unwrap();
+        let block = Block::new(shape, Protocol::Resp3);
+        let messages = block.ends.len() as u64 * 2 + 150;
+        let stream: Vec<u8> = block.slices(messages).flatten().copied().collect();
+        let text = String::from_utf8(stream).unwrap();
+        let counted = shape.channels().into_iter();
+        let counted = counted.map(|name| text.matches(&format!("\r\n{name}\r\n")).count() as u64);
+        assert_eq!(block.shares(shape, messages), counted.collect::<Vec<_>>());
     }
 
     #[test]

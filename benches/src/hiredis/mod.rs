@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{self, Command, Stdio};
 
 use crate::Result;
 use crate::contestant::LIMIT;
@@ -51,15 +51,30 @@ impl Program {
         port: u16,
         arguments: impl IntoIterator<Item = String>,
     ) -> Result<Outcome> {
-        let output = Command::new(self.path()?)
-            .args([port.to_string(), LIMIT.as_secs().to_string()])
-            .args(arguments)
-            .stderr(Stdio::inherit())
-            .output()?;
+        let mut command = self.command(port, arguments)?;
+        let output = command.stderr(Stdio::inherit()).output()?;
         if !output.status.success() {
             return Err("the C program failed".into());
         }
         String::from_utf8(output.stdout)?.parse()
+    }
+
+    /// Runs it with the input and output of this process, and ends with it.
+    pub(crate) fn become_it(
+        &self,
+        port: u16,
+        arguments: impl IntoIterator<Item = String>,
+    ) -> Result<Outcome> {
+        let status = self.command(port, arguments)?.status()?;
+        process::exit(status.code().unwrap_or(1))
+    }
+
+    fn command(&self, port: u16, arguments: impl IntoIterator<Item = String>) -> Result<Command> {
+        let mut command = Command::new(self.path()?);
+        command
+            .args([port.to_string(), LIMIT.as_secs().to_string()])
+            .args(arguments);
+        Ok(command)
     }
 
     /// In a folder of its own beside this program, where build output belongs.

@@ -25,6 +25,7 @@ pub(super) const ALL: &[Contestant] = &[
     raw_tokio::RAW_TOKIO,
     tidings::TIDINGS,
     tidings::TIDINGS_MT,
+    tidings::TIDINGS_BLOCKING,
     hiredis::HIREDIS,
     rustis::RUSTIS,
     redis::REDIS,

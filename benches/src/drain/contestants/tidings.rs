@@ -32,6 +32,38 @@ pub(super) const TIDINGS_MT: Contestant = Contestant {
     run: drain_on_two_threads,
 };
 
+pub(super) const TIDINGS_BLOCKING: Contestant = Contestant {
+    name: "tidings-blocking",
+    usage: "`blocking::PubSub`, iterator",
+    package: Some("tidings"),
+    kind: Kind::Tidings,
+    most: QUICK,
+    core: Core::Last,
+    prepare: nothing_to_prepare,
+    run: drain_in_a_thread,
+};
+
+fn drain_in_a_thread(assignment: &Assignment) -> Result<Outcome> {
+    let url = format!("redis://127.0.0.1:{}/?protocol=3", assignment.port);
+    let client = tidings::blocking::Client::connect(url.as_str())?;
+    let pubsub = client
+        .pubsub()
+        .channels(assignment.shape.channels())
+        .patterns(assignment.shape.patterns())
+        .ignore_subscribe_messages(true)
+        .open()?;
+    let mut tally = Tally::subscribed();
+    for event in pubsub {
+        let Event::Message(message) = event? else {
+            continue;
+        };
+        if !tally.take(message.payload()) {
+            return Ok(tally.finish());
+        }
+    }
+    Err("the stream broke off".into())
+}
+
 fn drain_on_two_threads(assignment: &Assignment) -> Result<Outcome> {
     let runtime = Builder::new_multi_thread()
         .worker_threads(2)
