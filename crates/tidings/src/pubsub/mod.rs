@@ -348,7 +348,7 @@ impl<P: FromPayload> PubSub<P> {
         if !self.handlers.is_empty() {
             return None;
         }
-        Some(self.reader.next_at_hand()?.map(Event::Message))
+        self.reader.next_at_hand(Event::Message)
     }
 
     #[inline(never)]

@@ -80,23 +80,26 @@ impl<P> Reader<P> {
 }
 
 impl<P: FromPayload> Reader<P> {
-    /// The next message of the batch at hand: the path of nearly all messages, small enough to become part of the
-    /// reader's own loop.
+    /// The next message of the batch at hand, as `shown`: the path of nearly all messages, small enough to become
+    /// part of the reader's own loop.
+    ///
+    /// What it gives is made at once, and in its place: a message that is put into something else afterwards is
+    /// moved through memory as often.
     #[inline]
-    pub(crate) fn next_at_hand(&mut self) -> Option<Result<Message<P>>> {
+    pub(crate) fn next_at_hand<T>(
+        &mut self,
+        shown: impl FnOnce(Message<P>) -> T,
+    ) -> Option<Result<T>> {
         let (block, record) = self.current.next()?;
-        Some(message_of(block, record, self.charset))
+        Some(message_of(block, record, self.charset, shown))
     }
 
     /// Takes one thing. [`Taken::Empty`] leaves the waker behind; pending means that other tasks are to have their
     /// turn.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Taken<P>> {
         loop {
-            if let Some(message) = self.next_at_hand() {
-                return Poll::Ready(match message {
-                    Ok(message) => Taken::Message(message),
-                    Err(error) => Taken::Error(error),
-                });
+            if let Some(taken) = self.next_at_hand(Taken::Message) {
+                return Poll::Ready(taken.unwrap_or_else(Taken::Error));
             }
             if !coop::has_budget_remaining() && !self.queue.is_empty() {
                 let turn = ready!(coop::poll_proceed(cx));
@@ -134,11 +137,12 @@ fn spend_budget(messages: usize) {
 }
 
 #[inline]
-fn message_of<P: FromPayload>(
+fn message_of<P: FromPayload, T>(
     block: &Bytes,
     record: &Record,
     charset: Charset,
-) -> Result<Message<P>> {
+    shown: impl FnOnce(Message<P>) -> T,
+) -> Result<T> {
     let range = record.payload();
     let payload = if range.len() <= COPIED_PAYLOAD {
         Bytes::copy_from_slice(&block[range])
@@ -150,14 +154,14 @@ fn message_of<P: FromPayload>(
         Ok(payload) => payload,
         Err(error) => return Err(undecodable(block, record, charset, error)),
     };
-    Ok(Message::new(
+    Ok(shown(Message::new(
         names,
         channel,
         record.pattern_len(),
         record.kind(),
         payload,
         charset,
-    ))
+    )))
 }
 
 #[cold]

@@ -311,8 +311,8 @@ impl<P: FromPayload> Receiver<P> {
         if let Some(found) = self.found.take() {
             return Some(found);
         }
-        let message = self.reader.next_at_hand()?;
-        Some(message.map(|message| received(&self.inner, message)))
+        let Self { reader, inner, .. } = self;
+        reader.next_at_hand(|message| received(inner, message))
     }
 
     pub(crate) fn poll_received(

@@ -153,8 +153,7 @@ impl<P: FromPayload> Subscription<P> {
     /// The next message of those that were taken out of the queue together.
     #[inline]
     pub(crate) fn next_at_hand(&mut self) -> Option<Result<Event<P>>> {
-        let message = self.reader.next_at_hand()?;
-        Some(message.map(Event::Message))
+        self.reader.next_at_hand(Event::Message)
     }
 
     #[inline]
