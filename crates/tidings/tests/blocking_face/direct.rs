@@ -107,8 +107,25 @@ fn with_peer(
     pinging.join().unwrap();
     let mut own = peer.accept();
     own.handshake();
-    // The thread in the background has seen the end of the handshake.
-    thread::sleep(Duration::from_millis(50));
+    // Until the thread in the background has seen the end of the handshake, commands go over the shared one.
+    let mut is_used = false;
+    eventually("the thread's own connection is used", || {
+        let pinging = {
+            let client = client.clone();
+            thread::spawn(move || client.ping().unwrap())
+        };
+        while !pinging.is_finished() {
+            for (connection, is_own) in [(&mut shared, false), (&mut own, true)] {
+                if let Some(command) = connection.try_read_command(Duration::from_millis(1)) {
+                    assert_eq!(command, [b"PING"]);
+                    connection.send("+PONG\r\n");
+                    is_used = is_own;
+                }
+            }
+        }
+        pinging.join().unwrap();
+        is_used
+    });
     (peer, client, vec![shared, own])
 }
 
