@@ -33,6 +33,9 @@ pub struct HandshakeOptions {
     pub database: u32,
     /// The library's name and version, for servers that keep them.
     pub library: Option<(&'static str, &'static str)>,
+    /// Whether to read from it if it is a replica in a cluster (`READONLY`), which would send readers to its primary
+    /// otherwise. Elsewhere it means nothing.
+    pub read_only: bool,
 }
 
 impl fmt::Debug for HandshakeOptions {
@@ -127,6 +130,7 @@ enum Step {
     SetName,
     SetInfo,
     Select,
+    ReadOnly,
 }
 
 /// The handshake of one connection.
@@ -181,7 +185,7 @@ impl Handshake {
             );
             self.expected.extend([Step::SetInfo, Step::SetInfo]);
         }
-        self.select(out);
+        self.choose(out);
     }
 
     /// The user, if one was named, and the password. A user that needs none takes any.
@@ -193,7 +197,7 @@ impl Handshake {
         }
     }
 
-    fn select(&mut self, out: &mut Vec<u8>) {
+    fn choose(&mut self, out: &mut Vec<u8>) {
         if self.options.database != 0 {
             let mut number = itoa::Buffer::new();
             command(
@@ -201,6 +205,10 @@ impl Handshake {
                 &[b"SELECT", number.format(self.options.database).as_bytes()],
             );
             self.expected.push_back(Step::Select);
+        }
+        if self.options.read_only {
+            command(out, &[b"READONLY"]);
+            self.expected.push_back(Step::ReadOnly);
         }
     }
 
@@ -217,7 +225,7 @@ impl Handshake {
             command(out, &[b"CLIENT", b"SETNAME", name.as_bytes()]);
             self.expected.push_back(Step::SetName);
         }
-        self.select(out);
+        self.choose(out);
     }
 
     /// Takes the next reply; gives the server's description when it was the last one.
@@ -256,7 +264,8 @@ impl Handshake {
             (Step::Select, Reply::Error(error)) if !self.hello_unknown => {
                 return Err(HandshakeError::Database(error.into()));
             }
-            // Servers before 7.2 do not know CLIENT SETINFO, and nothing depends on it.
+            // Servers before 7.2 do not know CLIENT SETINFO, and nothing depends on it. Those that are no part of a
+            // cluster refuse READONLY, and need none.
             _ => {}
         }
         if self.expected.is_empty() && std::mem::take(&mut self.hello_unknown) {

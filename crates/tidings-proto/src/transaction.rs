@@ -25,6 +25,8 @@ const QUEUED: &[u8] = b"+QUEUED\r\n";
 /// ```
 #[derive(Debug)]
 pub struct Transaction {
+    /// The answer to an ASKING before it is yet to come.
+    asking: bool,
     commands: usize,
     seen: usize,
     refusal: Option<Refusal>,
@@ -44,15 +46,19 @@ impl Transaction {
     /// A transaction of so many commands, MULTI and EXEC not counted.
     pub fn new(commands: usize) -> Self {
         Self {
+            asking: false,
             commands,
             seen: 0,
             refusal: None,
         }
     }
 
-    /// How many replies there will be.
-    pub fn replies(&self) -> usize {
-        self.commands.saturating_add(2)
+    /// The same with an `ASKING` before MULTI, which holds for all of it and has a reply of its own.
+    pub fn behind_asking(commands: usize) -> Self {
+        Self {
+            asking: true,
+            ..Self::new(commands)
+        }
     }
 
     /// The first command that was refused while the transaction was queued: nothing has run, unless it was MULTI.
@@ -70,6 +76,13 @@ impl Transaction {
         replies: &[u8],
     ) -> Result<Option<Range<usize>>, ProtocolError> {
         let mut rest = replies;
+        if self.asking {
+            let Some((_, after)) = Reply::split(rest)? else {
+                return Ok(None);
+            };
+            rest = after;
+            self.asking = false;
+        }
         loop {
             let expected = if self.seen == 0 { OK } else { QUEUED };
             if self.seen > self.commands {
@@ -147,6 +160,24 @@ mod tests {
             );
         }
         whole.unwrap()
+    }
+
+    #[test]
+    fn the_answer_to_asking_is_passed_over_whatever_it_is() {
+        for asking in [
+            "+OK\r\n",
+            "-ERR This instance has cluster support disabled\r\n",
+        ] {
+            let wire = format!("{asking}+OK\r\n+QUEUED\r\n*1\r\n:1\r\n");
+            let mut transaction = Transaction::behind_asking(1);
+            assert_eq!(transaction.handle_replies(b"").unwrap(), None);
+            let exec = transaction
+                .handle_replies(wire.as_bytes())
+                .unwrap()
+                .unwrap();
+            assert_eq!(&wire[exec], "*1\r\n:1\r\n");
+            assert!(transaction.refusal().is_none());
+        }
     }
 
     #[test]

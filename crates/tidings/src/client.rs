@@ -10,17 +10,19 @@ use tidings_proto::{Charset, Command, FromReply, ToArgs, cmd};
 use tokio::runtime::Handle;
 
 use crate::commands::Commands;
-use crate::config::{Config, IntoConfig};
+use crate::config::{Config, IntoConfig, Servers};
 use crate::driver::commands::CommandLink;
 #[cfg(feature = "blocking")]
 use crate::driver::direct::Direct;
 use crate::driver::mailbox::{Closing, Mailbox};
-use crate::driver::supervise::{self, Link};
+use crate::driver::place::Place;
+use crate::driver::supervise;
 use crate::error::{Error, Result};
 use crate::monitor::MonitorBuilder;
 use crate::pipeline::Pipeline;
 use crate::pool::Pool;
 use crate::pubsub::PubSubBuilder;
+use crate::pubsub::home::Home;
 use crate::receiver::{Sender, Senders, of_kind, unsubscribe};
 use crate::run::Run;
 use crate::script::ScriptCall;
@@ -60,7 +62,7 @@ pub struct Client {
 }
 
 struct Inner {
-    config: Arc<Config>,
+    place: Place,
     mailbox: Arc<Mailbox>,
     pool: Arc<Pool>,
     hub: Hub,
@@ -78,33 +80,45 @@ impl Client {
     ///
     /// tokio panics where its runtime was built by hand without I/O or timers: `enable_all` has both.
     pub async fn connect(config: impl IntoConfig) -> Result<Self> {
-        let config = Arc::new(config.into_config()?);
-        Self::connect_with(config, Mailbox::default()).await
+        let place = Self::place_of(config.into_config()?)?;
+        Self::connect_with(place, Mailbox::default()).await
     }
 
     /// The same for a client whose commands are run by threads that wait for them.
     #[cfg(feature = "blocking")]
     pub(crate) async fn connect_for_threads(config: impl IntoConfig) -> Result<Self> {
-        let config = Arc::new(config.into_config()?);
-        let direct = Direct::new(Arc::clone(&config));
-        Self::connect_with(config, Mailbox::for_threads(direct)).await
+        let place = Self::place_of(config.into_config()?)?;
+        let direct = Direct::new(place.clone());
+        Self::connect_with(place, Mailbox::for_threads(direct)).await
     }
 
-    async fn connect_with(config: Arc<Config>, mailbox: Mailbox) -> Result<Self> {
+    /// Where a client with these settings connects to.
+    fn place_of(config: Config) -> Result<Place> {
+        match config.servers() {
+            Servers::One(_) => Ok(Place::Server(Arc::new(config))),
+            Servers::Cluster(_) => Err(Error::config(
+                "a Client is a client of one server: for a cluster make a ClusterClient",
+            )),
+            Servers::Sentinel(..) => Err(Error::config(
+                "this version does not connect through sentinels yet",
+            )),
+        }
+    }
+
+    async fn connect_with(place: Place, mailbox: Mailbox) -> Result<Self> {
         if Handle::try_current().is_err() {
             return Err(Error::misuse(
                 "there is no tokio runtime here: connect within #[tokio::main] or Runtime::block_on",
             ));
         }
-        let connected = supervise::connect(&config).await?;
+        let connected = place.connect().await?;
         let mailbox = Arc::new(mailbox);
-        let mut link = CommandLink::new(Arc::clone(&config), Arc::clone(&mailbox));
-        link.connected(connected);
-        tokio::spawn(supervise::supervise(Arc::clone(&config), link));
-        let pool = Arc::new(Pool::new(Arc::clone(&config)));
+        let link = CommandLink::new(Arc::clone(&connected.config), Arc::clone(&mailbox));
+        tokio::spawn(supervise::supervise(place.clone(), connected, link));
+        let pool = Arc::new(Pool::new(place.clone()));
         Ok(Self {
             inner: Arc::new(Inner {
-                config,
+                place,
                 mailbox,
                 pool,
                 hub: Hub::default(),
@@ -115,7 +129,7 @@ impl Client {
     /// Makes a [`PubSub`](crate::PubSub): a subscriber with a connection of its own. Nothing is sent before it is
     /// awaited.
     pub fn pubsub(&self) -> PubSubBuilder {
-        PubSubBuilder::new(self.clone())
+        PubSubBuilder::new(Home::Client(self.clone()))
     }
 
     /// Makes a [`Subscription`](crate::Subscription) to channels (`SUBSCRIBE`): a light subscriber over one connection
@@ -278,19 +292,20 @@ impl Client {
 
     #[inline]
     pub(crate) fn charset(&self) -> Charset {
-        self.inner.config.text_charset()
+        self.inner.place.config().text_charset()
     }
 
-    pub(crate) fn config(&self) -> &Arc<Config> {
-        &self.inner.config
+    /// Where its connections are made to.
+    pub(crate) fn place(&self) -> &Place {
+        &self.inner.place
     }
 
     /// The connection that this client's subscriptions share.
     pub(crate) async fn hubbed(&self) -> Result<Arc<Hubbed>> {
         let Inner {
-            config, pool, hub, ..
+            place, pool, hub, ..
         } = &*self.inner;
-        hub.connection(config, pool).await
+        hub.connection(place, pool).await
     }
 
     pub(crate) fn pool(&self) -> &Arc<Pool> {
@@ -313,7 +328,7 @@ impl Deref for SharedMailbox {
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
-            .field("config", &self.inner.config)
+            .field("config", self.inner.place.config())
             .finish_non_exhaustive()
     }
 }

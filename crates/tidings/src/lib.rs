@@ -56,6 +56,7 @@
 #[cfg(feature = "blocking")]
 pub mod blocking;
 mod client;
+pub mod cluster;
 mod commands;
 mod config;
 mod driver;
@@ -77,19 +78,20 @@ mod watch;
 
 pub use bytes::Bytes;
 pub use client::Client;
+pub use cluster::{ClusterClient, ClusterRun};
 pub use commands::{Commands, options};
 #[cfg(feature = "tls")]
 pub use config::TlsConfig;
-pub use config::{Config, IntoConfig, ProtocolVersion};
+pub use config::{Config, IntoClusterConfig, IntoConfig, ProtocolVersion};
 pub use error::{Error, ErrorKind, Result};
 pub use monitor::{Monitor, MonitorBuilder};
 pub use pipeline::{Execute, ExecuteEach, FromReplies, Pipeline, Replies};
 #[cfg(feature = "json")]
 pub use pubsub::Json;
 pub use pubsub::{
-    Confirmation, Confirming, Event, FromPayload, Gap, GapCause, HandlerOutcome, Message, Overflow,
-    PayloadError, PubSub, PubSubBuilder, PubSubHandle, PubSubTask, RunOptions, SpawnError, Stats,
-    Stopper,
+    Confirmation, Confirming, Event, FromPayload, Gap, GapCause, HandlerOutcome, Kinds, Message,
+    OneNode, Origin, Overflow, PayloadError, Plain, PubSub, PubSubBuilder, PubSubHandle,
+    PubSubTask, RunOptions, Sharded, SpawnError, Stats, Stopper,
 };
 pub use receiver::{
     Received, Receiver, ReceiverBuilder, ReceiverHandle, Sender, Senders, SendersOf, Subscribing,

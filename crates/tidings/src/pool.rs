@@ -13,14 +13,14 @@ use crate::config::Config;
 use crate::driver::body::{Answer, Body};
 use crate::driver::commands::{self, CommandLink, SENDINGS};
 use crate::driver::mailbox::{Closing, Mailbox, Sending};
-use crate::driver::supervise::{self, Link};
+use crate::driver::place::Place;
 use crate::error::{Error, Result};
 
 /// The connections of a client beside the one that its clones share: [`Config::max_own_connections`] at most,
 /// those included that wait for their next use.
 #[derive(Debug)]
 pub(crate) struct Pool {
-    config: Arc<Config>,
+    place: Place,
     /// As many as may be in use.
     permits: Arc<Semaphore>,
     /// Those that are not, the one that was used last at the end.
@@ -28,13 +28,24 @@ pub(crate) struct Pool {
 }
 
 impl Pool {
-    pub(crate) fn new(config: Arc<Config>) -> Self {
-        let most = config.own_connections().min(Semaphore::MAX_PERMITS);
+    pub(crate) fn new(place: Place) -> Self {
+        let permits = Self::permits_of(place.config());
+        Self::sharing(place, permits)
+    }
+
+    /// With permits that other pools have too.
+    pub(crate) fn sharing(place: Place, permits: Arc<Semaphore>) -> Self {
         Self {
-            config,
-            permits: Arc::new(Semaphore::new(most)),
+            place,
+            permits,
             idle: Mutex::default(),
         }
+    }
+
+    /// As many as the settings allow.
+    pub(crate) fn permits_of(config: &Config) -> Arc<Semaphore> {
+        let most = config.own_connections().min(Semaphore::MAX_PERMITS);
+        Arc::new(Semaphore::new(most))
     }
 
     fn idle(&self) -> MutexGuard<'_, VecDeque<Arc<Mailbox>>> {
@@ -42,19 +53,7 @@ impl Pool {
     }
 
     async fn lease(&self) -> Result<OwnedSemaphorePermit> {
-        if Handle::try_current().is_err() {
-            return Err(Error::misuse(
-                "there is no tokio runtime here: what needs a connection of its own is to be awaited within one",
-            ));
-        }
-        let wait = Arc::clone(&self.permits).acquire_owned();
-        match time::timeout(self.config.time_to_connect(), wait).await {
-            Ok(Ok(permit)) => Ok(permit),
-            _ => Err(Error::timeout(format!(
-                "all {} connections of their own are in use: drop one, or raise max_own_connections",
-                self.config.own_connections()
-            ))),
-        }
+        lease(&self.permits, self.place.config()).await
     }
 
     /// Leave to make a connection.
@@ -86,11 +85,10 @@ impl Pool {
 
     /// A new connection.
     async fn open(self: &Arc<Self>, permit: OwnedSemaphorePermit) -> Result<Own> {
-        let connected = supervise::connect(&self.config).await?;
+        let connected = self.place.connect().await?;
         let mailbox = Arc::new(Mailbox::default());
-        let mut link = CommandLink::new(Arc::clone(&self.config), Arc::clone(&mailbox));
-        link.connected(connected);
-        tokio::spawn(commands::serve(link));
+        let link = CommandLink::new(Arc::clone(&connected.config), Arc::clone(&mailbox));
+        tokio::spawn(commands::serve(self.place.clone(), connected, link));
         Ok(Own::new(self, mailbox, permit, false))
     }
 
@@ -114,6 +112,26 @@ impl Pool {
             }
             return outcome;
         }
+    }
+}
+
+/// One of the permits for connections, waiting for it as long as connecting may take.
+pub(crate) async fn lease(
+    permits: &Arc<Semaphore>,
+    config: &Config,
+) -> Result<OwnedSemaphorePermit> {
+    if Handle::try_current().is_err() {
+        return Err(Error::misuse(
+            "there is no tokio runtime here: what needs a connection of its own is to be awaited within one",
+        ));
+    }
+    let wait = Arc::clone(permits).acquire_owned();
+    match time::timeout(config.time_to_connect(), wait).await {
+        Ok(Ok(permit)) => Ok(permit),
+        _ => Err(Error::timeout(format!(
+            "all {} connections of their own are in use: drop one, or raise max_own_connections",
+            config.own_connections()
+        ))),
     }
 }
 

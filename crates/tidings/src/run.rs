@@ -210,7 +210,7 @@ pub(crate) fn decode<T: FromReply>(answer: Answer, charset: Charset) -> Result<T
 }
 
 /// Looked for before the reply is decoded, since a `T` that takes errors for values would hide it.
-fn is_unknown_script(answer: &Result<Answer>) -> bool {
+pub(crate) fn is_unknown_script(answer: &Result<Answer>) -> bool {
     let frame = match answer {
         Ok(Answer::Reply(frame)) => frame,
         Ok(Answer::Replies(parts)) if parts.len() == 1 => &*parts[0],

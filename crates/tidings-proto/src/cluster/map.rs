@@ -150,6 +150,13 @@ impl SlotMap {
         self.shards.get(usize::from(self.owner(slot)))
     }
 
+    /// The place of that shard among [all of them](Self::shards).
+    #[inline]
+    pub fn place_of(&self, slot: Slot) -> Option<usize> {
+        let place = usize::from(self.owner(slot));
+        (place < self.shards.len()).then_some(place)
+    }
+
     /// All shards, also those without slots.
     pub fn shards(&self) -> &[Shard] {
         &self.shards

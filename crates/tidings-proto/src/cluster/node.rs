@@ -184,6 +184,14 @@ impl Node {
         self.replication_offset
     }
 
+    /// What it is told by from others: its id, or where it has none its address.
+    pub(super) fn identity(&self) -> (&str, u16) {
+        match &self.id {
+            Some(id) => (id, 0),
+            None => (&self.address.host, self.address.port),
+        }
+    }
+
     /// Whether this is the same node: by its id, or by its address where one has no id.
     pub(super) fn is_same_as(&self, other: &Self) -> bool {
         match (&self.id, &other.id) {

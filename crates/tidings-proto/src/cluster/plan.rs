@@ -33,6 +33,9 @@ use crate::command::CommandRef;
 pub enum Plan {
     /// On the node of this slot.
     Slot(Slot),
+    /// Without a key, on any node, and best on the node of this slot: `PUBLISH`, so that the messages of a channel that
+    /// one client publishes take the same way and keep their order.
+    Near(Slot),
     /// As several commands, each on the node of its slot.
     Split(Split),
     /// Without keys, on these nodes; what becomes of their replies comes second.
@@ -69,21 +72,40 @@ impl error::Error for Problem {}
 impl Plan {
     /// How this command is run.
     ///
+    /// One that this crate does not know, of a module for instance, is taken to have its key as its first argument. If
+    /// that is wrong, the node that gets it knows better, and says so with a `MOVED`.
+    ///
     /// # Errors
     ///
-    /// It is one that no nodes can run together, or this crate does not know it.
+    /// It is one that no nodes can run together, or is unknown and has no argument.
     pub fn of(command: CommandRef<'_>) -> Result<Self, Problem> {
-        match command.slot() {
+        match slot_of(command) {
             CommandSlot::One(slot) => Ok(Self::Slot(slot)),
             CommandSlot::Several => Split::of(command)
                 .map(Self::Split)
                 .ok_or(Problem::SeveralSlots),
-            CommandSlot::Keyless => {
-                let policy = Policy::of(command).ok_or(Problem::UnknownCommand)?;
-                Ok(Self::Nodes(policy.target(), policy.merge()))
-            }
+            CommandSlot::Keyless => match command.args().next() {
+                Some(channel) if command.is_named("PUBLISH") => {
+                    Ok(Self::Near(Slot::of_key(channel)))
+                }
+                _ => {
+                    let policy = Policy::of(command).ok_or(Problem::UnknownCommand)?;
+                    Ok(Self::Nodes(policy.target(), policy.merge()))
+                }
+            },
             CommandSlot::Unknown => Err(Problem::UnknownCommand),
         }
+    }
+}
+
+/// In which slots a command belongs; of one that nobody knows, what its first argument says.
+fn slot_of(command: CommandRef<'_>) -> CommandSlot {
+    match command.slot() {
+        CommandSlot::Unknown => match command.args().next() {
+            Some(first) => CommandSlot::One(Slot::of_key(first)),
+            None => CommandSlot::Unknown,
+        },
+        known => known,
     }
 }
 
@@ -228,7 +250,9 @@ impl PipelinePlan {
         turn: usize,
     ) -> Result<Self, PipelineRefusal> {
         let mut plan = Self::default();
-        let mut group_of = HashMap::new();
+        let mut group_at = HashMap::new();
+        // By the place of a shard, for what writes and for what only reads.
+        let mut group_of = vec![[None; 2]; map.shards().len()];
         let mut rest = pipeline;
         while let Some((command, tail)) = CommandRef::split_first(rest) {
             let start = pipeline.len().saturating_sub(rest.len());
@@ -239,23 +263,32 @@ impl PipelinePlan {
                 shown: command.to_string(),
                 problem,
             };
-            let slot = match command.slot() {
+            let slot = match slot_of(command) {
                 CommandSlot::One(slot) => Ok(slot),
                 CommandSlot::Several => Err(Problem::SeveralSlots),
                 CommandSlot::Keyless => Err(Problem::NoKey),
                 CommandSlot::Unknown => Err(Problem::UnknownCommand),
             };
             let slot = slot.map_err(refused)?;
-            let access = if command.is_read_only() {
-                reads
-            } else {
-                Access::Write
+            let reads_only = reads != Access::Write && command.is_read_only();
+            let known = map
+                .place_of(slot)
+                .and_then(|place| group_of.get_mut(place)?.get_mut(usize::from(reads_only)));
+            let group = match known {
+                Some(Some(group)) => *group,
+                known => {
+                    let access = if reads_only { reads } else { Access::Write };
+                    let node = map
+                        .node_for(slot, access, turn)
+                        .or_else(|| map.any_node(access, turn));
+                    let node = node.ok_or_else(|| refused(Problem::NoNode))?.address();
+                    let group = *group_at.entry(node).or_insert_with(|| plan.begin(node));
+                    if let Some(known) = known {
+                        *known = Some(group);
+                    }
+                    group
+                }
             };
-            let node = map
-                .node_for(slot, access, turn)
-                .or_else(|| map.any_node(access, turn));
-            let node = node.ok_or_else(|| refused(Problem::NoNode))?.address();
-            let group = *group_of.entry(node).or_insert_with(|| plan.begin(node));
             let length = command.as_bytes().len();
             plan.add(group, slot, start..start.saturating_add(length));
         }

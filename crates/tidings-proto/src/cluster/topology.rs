@@ -139,6 +139,46 @@ impl Topology {
         Ok(Self { shards })
     }
 
+    /// Of what several nodes told at about the same time, what most of them say of the slots and their primaries, and
+    /// how many say so. A node that has lost sight of the others, or has not yet heard what is new, is outvoted.
+    ///
+    /// Of as many, those count who see more of the nodes in good health: who is cut off takes all others for failed.
+    pub fn most_agreed(told: &[Self]) -> Option<(&Self, usize)> {
+        let claims: Vec<Vec<Claim<'_>>> = told.iter().map(Self::claims).collect();
+        let votes = |place: usize| {
+            let same = claims
+                .iter()
+                .filter(|other| claims.get(place) == Some(*other));
+            same.count()
+        };
+        let voted = told
+            .iter()
+            .enumerate()
+            .map(|(place, one)| (one, votes(place)));
+        // The last of several is given, and the first is wanted.
+        voted
+            .rev()
+            .max_by_key(|(one, votes)| (*votes, one.healthy_nodes()))
+    }
+
+    /// Which slots whose are, in one order.
+    fn claims(&self) -> Vec<Claim<'_>> {
+        let mut claims: Vec<Claim<'_>> = Vec::new();
+        for shard in &self.shards {
+            let primary = shard.nodes.iter().find(|node| node.is_primary());
+            let primary = primary.map(Node::identity);
+            let ranges = shard.ranges.iter();
+            claims.extend(ranges.map(|range| (*range.start(), *range.end(), primary)));
+        }
+        claims.sort_unstable();
+        claims
+    }
+
+    fn healthy_nodes(&self) -> usize {
+        let nodes = self.shards.iter().flat_map(|shard| &shard.nodes);
+        nodes.filter(|node| node.health == Health::Online).count()
+    }
+
     /// The shards, in the order in which they were told.
     pub fn shards(&self) -> &[TopologyShard] {
         &self.shards
@@ -155,6 +195,9 @@ impl Topology {
         assigned.iter().filter(|assigned| **assigned).count()
     }
 }
+
+/// The first and the last slot of a range, and whose it is.
+type Claim<'a> = (u16, u16, Option<(&'a str, u16)>);
 
 /// First and last of each range, one behind the other.
 fn ranges(mut numbers: Elements<'_>) -> Result<Vec<RangeInclusive<u16>>, Error> {

@@ -20,6 +20,7 @@ fn all() -> HandshakeOptions {
         client_name: Some("me".to_owned()),
         database: 3,
         library: Some(("tidings", "1")),
+        read_only: false,
     }
 }
 
@@ -75,6 +76,20 @@ fn one_write_and_its_replies_are_all_there_is_to_it() {
         (info.server.as_deref(), info.version.as_deref()),
         (Some("valkey"), Some("9.1.2"))
     );
+}
+
+#[test]
+fn who_reads_from_replicas_says_so_last_and_a_server_that_has_none_is_taken_all_the_same() {
+    let options = HandshakeOptions {
+        read_only: true,
+        ..all()
+    };
+    for answer in ["+OK", "-ERR This instance has cluster support disabled"] {
+        let replies = format!("{HELLO}+OK\r\n+OK\r\n+OK\r\n{answer}\r\n");
+        let (info, rounds) = shake(options.clone(), &replies);
+        assert!(info.unwrap().is_some());
+        assert_eq!(rounds[0].last().map(String::as_str), Some("READONLY"));
+    }
 }
 
 #[test]

@@ -8,7 +8,8 @@ use crate::error::{Error, Result};
 impl Config {
     /// Refuses settings that cannot be right, each by itself.
     pub(super) fn check(&self) -> Result<()> {
-        self.address.check()?;
+        self.servers.check()?;
+        self.sentinel.check(&self.servers)?;
         if let Some(name) = &self.client_name {
             check_client_name(name)?;
         }
@@ -20,6 +21,7 @@ impl Config {
             ),
             ("ping_interval", self.ping_interval),
             ("ping_timeout", self.ping_timeout),
+            ("topology_interval", self.topology_interval),
             ("backoff", self.backoff.0),
         ] {
             if time.is_zero() {
@@ -60,7 +62,7 @@ impl Config {
         }
         #[cfg(feature = "tls")]
         if let Some(tls) = self.tls.clone() {
-            if matches!(self.address, super::Address::Unix(_)) {
+            if matches!(self.server_address(), super::Address::Unix(_)) {
                 return Err(Error::config(
                     "TLS is for TCP: a Unix socket does not leave the machine",
                 ));

@@ -7,6 +7,7 @@ mod into;
 mod percent;
 mod query;
 mod secret;
+mod servers;
 #[cfg(feature = "tls")]
 mod tls;
 mod url;
@@ -21,8 +22,9 @@ pub(crate) use charset::Label;
 
 pub(crate) use address::Address;
 pub(crate) use secret::Secret;
+pub(crate) use servers::{SentinelSettings, Servers};
 
-pub use into::IntoConfig;
+pub use into::{IntoClusterConfig, IntoConfig};
 #[cfg(feature = "tls")]
 pub use tls::TlsConfig;
 
@@ -47,6 +49,9 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from
 
 /// A tenth of the 10 000 clients that a server accepts by default (`maxclients`).
 const MAX_OWN_CONNECTIONS: usize = 1024;
+
+/// With it, what nobody announces is found in a cluster about as soon as a silent peer is.
+const TOPOLOGY_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Longer times are cut to this one, so that no sum of times overflows.
 const LONGEST_TIME: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -74,6 +79,8 @@ const LONGEST_TIME: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// | `redis://[user:password@]host[:port][/database]`, or `valkey://…` | a server over TCP, port 6379 unless given |
 /// | `rediss://…`, `valkeys://…` | the same over TLS (feature `tls`) |
 /// | `unix://[user:password@]/path/to.sock[?db=2]`, or `redis+unix://…`, `valkey+unix://…` | a Unix socket |
+/// | `redis+cluster://[user:password@]host[:port][,host[:port]…]`, or `valkey+cluster://…`; over TLS `rediss+cluster://…`, `valkeys+cluster://…` | a cluster that these are nodes of, for a [`ClusterClient`](crate::ClusterClient) |
+/// | `redis+sentinel://[user:password@]host[:port][,host[:port]…]/name[/database]`, and the same variants | the primary that these sentinels, port 26379 unless given, know by this name |
 ///
 /// An IPv6 address stands in brackets: `redis://[::1]:6379`. What is not a letter or a digit in a user name
 /// or a password is percent-encoded: `p@ss/word` is `p%40ss%2Fword`. `redis://:password@host` gives a
@@ -90,6 +97,10 @@ const LONGEST_TIME: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// | `response_timeout=` | [`response_timeout`](Config::response_timeout), a time or `none` |
 /// | `max_attempts=10` | [`max_attempts`](Config::max_attempts), or `none` |
 /// | `charset=iso-8859-1` | `charset` (feature `charset`) |
+/// | `read_from_replicas=true` | [`read_from_replicas`](Config::read_from_replicas), of a cluster |
+/// | `topology_interval=` | [`topology_interval`](Config::topology_interval), of a cluster |
+/// | `role=replica` or `primary` | [`sentinel_replica`](Config::sentinel_replica) |
+/// | `sentinel_username=`, `sentinel_password=` | [whom the sentinels know the client as](Config::sentinel_password), if they ask |
 /// | `tls_ca=`, `tls_cert=`, `tls_key=` | PEM files with the trusted roots, the client's certificate, and its key |
 /// | `tls_server_name=` | the name that the server's certificate has to be for |
 ///
@@ -115,7 +126,8 @@ const LONGEST_TIME: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// `us-ascii` mean themselves and not `windows-1252`. UTF-16 cannot be used.
 #[derive(Clone)]
 pub struct Config {
-    address: Address,
+    servers: Servers,
+    sentinel: SentinelSettings,
     username: Option<String>,
     password: Option<Secret<String>>,
     database: u32,
@@ -130,6 +142,8 @@ pub struct Config {
     max_own_connections: usize,
     limits: Limits,
     charset: Label,
+    read_from_replicas: bool,
+    topology_interval: Duration,
     #[cfg(feature = "tls")]
     tls: Option<TlsConfig>,
 }
@@ -168,6 +182,32 @@ impl Config {
     /// On platforms without Unix sockets, `connect` refuses it.
     pub fn unix(path: impl Into<PathBuf>) -> Self {
         Self::at(Address::Unix(path.into()))
+    }
+
+    /// A cluster, for a [`ClusterClient`](crate::ClusterClient): some of its nodes, as hosts and ports. They know the
+    /// others; one that is up is enough.
+    ///
+    /// ```
+    /// use tidings::Config;
+    ///
+    /// let config = Config::cluster([("10.0.0.1", 6379), ("10.0.0.2", 6379)]).read_from_replicas(true);
+    /// ```
+    pub fn cluster<H: Into<String>>(nodes: impl IntoIterator<Item = (H, u16)>) -> Self {
+        Self::of(Servers::Cluster(addresses(nodes)))
+    }
+
+    /// The primary that sentinels know by this name: wherever it is, now and after a failover.
+    ///
+    /// ```
+    /// use tidings::Config;
+    ///
+    /// let config = Config::sentinel([("10.0.0.1", 26379), ("10.0.0.2", 26379)], "mymaster");
+    /// ```
+    pub fn sentinel<H: Into<String>>(
+        sentinels: impl IntoIterator<Item = (H, u16)>,
+        name: impl Into<String>,
+    ) -> Self {
+        Self::of(Servers::Sentinel(addresses(sentinels), name.into()))
     }
 
     /// The ACL user to connect as (Redis 6, Valkey). It needs a [`password`](Config::password).
@@ -275,6 +315,53 @@ impl Config {
         self
     }
 
+    /// Whether what only reads goes to replicas, of a [`ClusterClient`](crate::ClusterClient): commands that the server
+    /// flags as reading, and all subscribers unless they are told otherwise. A primary serves where no replica does.
+    /// `false` unless set.
+    ///
+    /// A replica is a little behind its primary: what was just written may not be there yet, and when a slot moves more
+    /// messages are lost on the way to it. A [`Client`](crate::Client) that is connected to a replica of a cluster may read
+    /// there with this, and is sent to the primary without.
+    #[must_use]
+    pub fn read_from_replicas(mut self, read: bool) -> Self {
+        self.read_from_replicas = read;
+        self
+    }
+
+    /// How often a [`ClusterClient`](crate::ClusterClient) asks its nodes, of itself, where the slots are, as long as
+    /// something of it subscribes or monitors; twelve times as seldom otherwise. 5 s unless set.
+    ///
+    /// What moves is noticed at once as a rule, since servers say so. This is for what they do not announce: a
+    /// subscription on a node that has changed sides, say. Such a one is found within this time and 2 s.
+    #[must_use]
+    pub fn topology_interval(mut self, interval: Duration) -> Self {
+        self.topology_interval = bounded(interval);
+        self
+    }
+
+    /// The ACL user to connect to sentinels as. It needs a [`sentinel_password`](Self::sentinel_password). That of
+    /// the servers is [`username`](Self::username).
+    #[must_use]
+    pub fn sentinel_username(mut self, username: impl Into<String>) -> Self {
+        self.sentinel.username = Some(username.into());
+        self
+    }
+
+    /// The password of the sentinels, where they have one. That of the servers is [`password`](Self::password).
+    #[must_use]
+    pub fn sentinel_password(mut self, password: impl Into<String>) -> Self {
+        self.sentinel.password = Some(Secret::new(password.into()));
+        self
+    }
+
+    /// Whether to connect to a replica that the sentinels know, and to the primary only where there is none. `false`
+    /// unless set: to the primary.
+    #[must_use]
+    pub fn sentinel_replica(mut self, replica: bool) -> Self {
+        self.sentinel.replica = replica;
+        self
+    }
+
     /// The bounds on what a server may send: length and depth of a reply, among others.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
@@ -300,8 +387,13 @@ impl Config {
     }
 
     fn at(address: Address) -> Self {
+        Self::of(Servers::One(address))
+    }
+
+    fn of(servers: Servers) -> Self {
         Self {
-            address,
+            servers,
+            sentinel: SentinelSettings::default(),
             username: None,
             password: None,
             database: 0,
@@ -316,16 +408,56 @@ impl Config {
             max_own_connections: MAX_OWN_CONNECTIONS,
             limits: Limits::default(),
             charset: Label::default(),
+            read_from_replicas: false,
+            topology_interval: TOPOLOGY_INTERVAL,
             #[cfg(feature = "tls")]
             tls: None,
         }
     }
 }
 
+fn addresses<H: Into<String>>(servers: impl IntoIterator<Item = (H, u16)>) -> Vec<Address> {
+    let servers = servers.into_iter();
+    servers
+        .map(|(host, port)| Address::tcp(host, port))
+        .collect()
+}
+
 /// What the other floors read.
 impl Config {
+    pub(crate) fn servers(&self) -> &Servers {
+        &self.servers
+    }
+
+    /// The server, if it is one; else the first that was named.
     pub(crate) fn server_address(&self) -> &Address {
-        &self.address
+        let first = self.servers.addresses().first();
+        first.expect("settings that were checked name a server")
+    }
+
+    /// The same for the one server at this address.
+    pub(crate) fn at_server(&self, address: Address) -> Self {
+        Self {
+            servers: Servers::One(address),
+            sentinel: SentinelSettings::default(),
+            ..self.clone()
+        }
+    }
+
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "nothing connects through sentinels yet")
+    )]
+    pub(crate) fn sentinel_settings(&self) -> &SentinelSettings {
+        &self.sentinel
+    }
+
+    pub(crate) fn reads_from_replicas(&self) -> bool {
+        self.read_from_replicas
+    }
+
+    pub(crate) fn time_between_topologies(&self) -> Duration {
+        self.topology_interval
     }
 
     /// The ACL user, if one was named, and the password.
@@ -391,7 +523,12 @@ impl Config {
 impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("Config");
-        debug.field("address", &self.address);
+        match &self.servers {
+            Servers::One(address) => debug.field("address", address),
+            others => debug
+                .field("servers", others)
+                .field("sentinel", &self.sentinel),
+        };
         // In `redis://secret@host` and `redis://secret:@host` somebody took the password for the user.
         if self
             .password
@@ -415,7 +552,9 @@ impl fmt::Debug for Config {
             .field("backoff", &self.backoff)
             .field("max_own_connections", &self.max_own_connections)
             .field("limits", &self.limits)
-            .field("charset", &self.text_charset().name());
+            .field("charset", &self.text_charset().name())
+            .field("read_from_replicas", &self.read_from_replicas)
+            .field("topology_interval", &self.topology_interval);
         #[cfg(feature = "tls")]
         debug.field("tls", &self.tls);
         debug.finish()

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use super::percent::percent_decode;
-use super::{Config, ProtocolVersion};
+use super::{Config, ProtocolVersion, Servers};
 use crate::error::{Error, Result};
 
 const KNOWN: &str = "protocol, client_name, db, connect_timeout, response_timeout, ping_interval, \
-                     ping_timeout, max_attempts, charset, tls_ca, tls_cert, tls_key and tls_server_name";
+                     ping_timeout, max_attempts, charset, read_from_replicas, topology_interval, role, \
+                     sentinel_username, sentinel_password, tls_ca, tls_cert, tls_key and tls_server_name";
 
 /// Sets what the query says. `has_database`: the path named one already.
 pub(super) fn apply(mut config: Config, query: &str, has_database: bool) -> Result<Config> {
@@ -44,6 +45,25 @@ pub(super) fn apply(mut config: Config, query: &str, has_database: bool) -> Resu
                 Error::config("`max_attempts` is not a number: write max_attempts=10 or none")
             })?),
             "charset" => charset(config, &value)?,
+            "read_from_replicas" | "topology_interval"
+                if !matches!(config.servers, Servers::Cluster(_)) =>
+            {
+                return Err(Error::config(format!(
+                    "`{name}` is for clusters: write redis+cluster:// for redis://"
+                )));
+            }
+            "read_from_replicas" => config.read_from_replicas(truth(name, &value)?),
+            "topology_interval" => config.topology_interval(time(name, &value)?),
+            "role" | "sentinel_username" | "sentinel_password"
+                if !matches!(config.servers, Servers::Sentinel(..)) =>
+            {
+                return Err(Error::config(format!(
+                    "`{name}` is for sentinels: write redis+sentinel://host:26379/mymaster"
+                )));
+            }
+            "role" => config.sentinel_replica(is_replica(&value)?),
+            "sentinel_username" => config.sentinel_username(value),
+            "sentinel_password" => config.sentinel_password(value),
             "tls_ca" | "tls_cert" | "tls_key" | "tls_server_name" => {
                 tls.set(name, value);
                 config
@@ -100,6 +120,26 @@ fn protocol(value: &str) -> Result<ProtocolVersion> {
         "3" => Ok(ProtocolVersion::Resp3),
         _ => Err(Error::config(
             "`protocol` is neither 2 nor 3: write protocol=2, 3 or auto",
+        )),
+    }
+}
+
+fn truth(name: &str, value: &str) -> Result<bool> {
+    match value {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err(Error::config(format!(
+            "`{name}` is neither true nor false: write {name}=true"
+        ))),
+    }
+}
+
+fn is_replica(value: &str) -> Result<bool> {
+    match value {
+        "replica" => Ok(true),
+        "primary" => Ok(false),
+        _ => Err(Error::config(
+            "`role` is neither primary nor replica: write role=replica",
         )),
     }
 }

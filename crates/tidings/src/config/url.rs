@@ -7,7 +7,8 @@
 
 use super::address::{BAD_PORT, DEFAULT_PORT};
 use super::percent::percent_decode;
-use super::{Address, Config, query};
+use super::servers::SENTINEL_PORT;
+use super::{Address, Config, Servers, query};
 use crate::error::{Error, Result};
 
 pub(super) fn parse(url: &str) -> Result<Config> {
@@ -39,14 +40,15 @@ pub(super) fn parse(url: &str) -> Result<Config> {
         None => (None, authority),
     };
 
-    let (mut config, database_in_path) = match scheme {
-        Scheme::Unix => (unix(host, path)?, false),
-        Scheme::Tcp => tcp(host, path)?,
-        Scheme::Tls => {
-            let (config, database_in_path) = tcp(host, path)?;
-            (with_tls(config)?, database_in_path)
-        }
+    let (mut config, database_in_path) = match scheme.kind {
+        Kind::Unix => (unix(host, path)?, false),
+        Kind::Server => tcp(host, path)?,
+        Kind::Cluster => cluster(host, path)?,
+        Kind::Sentinel => sentinel(host, path)?,
     };
+    if scheme.tls {
+        config = with_tls(config)?;
+    }
     if let Some(userinfo) = userinfo {
         config = with_credentials(config, userinfo)?;
     }
@@ -55,34 +57,44 @@ pub(super) fn parse(url: &str) -> Result<Config> {
     Ok(config)
 }
 
-enum Scheme {
-    Tcp,
-    Tls,
+struct Scheme {
+    kind: Kind,
+    tls: bool,
+}
+
+enum Kind {
+    Server,
     Unix,
+    Cluster,
+    Sentinel,
 }
 
 impl Scheme {
     fn parse(scheme: &str) -> Result<Self> {
         let scheme = scheme.to_ascii_lowercase();
-        match scheme.as_str() {
-            "redis" | "valkey" => return Ok(Self::Tcp),
-            "rediss" | "valkeys" => return Ok(Self::Tls),
-            "unix" | "redis+unix" | "valkey+unix" => return Ok(Self::Unix),
-            _ => {}
-        }
-        if let Some(("redis" | "rediss" | "valkey" | "valkeys", kind @ ("cluster" | "sentinel"))) =
-            scheme.split_once('+')
-        {
-            return Err(Error::config(format!(
-                "`{scheme}://` is planned and not there yet: this version does not connect through a {kind}; \
-                 write redis://host:port of one server",
-            )));
+        let (transport, kind) = match scheme.split_once('+') {
+            Some((transport, kind)) => (transport, Some(kind)),
+            None => (&*scheme, None),
+        };
+        let tls = matches!(transport, "rediss" | "valkeys");
+        let is_known = tls || matches!(transport, "redis" | "valkey");
+        let kind = match kind {
+            None if transport == "unix" => Some(Kind::Unix),
+            Some("unix") if is_known && !tls => Some(Kind::Unix),
+            None if is_known => Some(Kind::Server),
+            Some("cluster") if is_known => Some(Kind::Cluster),
+            Some("sentinel") if is_known => Some(Kind::Sentinel),
+            _ => None,
+        };
+        if let Some(kind) = kind {
+            return Ok(Self { kind, tls });
         }
         let named = !scheme.is_empty()
             && scheme
                 .bytes()
                 .all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b));
-        let known = "known are redis://, rediss:// (TLS), valkey://, valkeys:// (TLS) and unix://";
+        let known = "known are redis://, rediss:// (TLS), valkey://, valkeys:// (TLS), unix://, redis+cluster:// \
+                     and redis+sentinel://";
         Err(Error::config(match scheme.as_str() {
             "http" | "https" => {
                 format!("`{scheme}://` is not a scheme of Redis: write redis://host:6379; {known}")
@@ -115,8 +127,39 @@ fn missing_scheme(url: &str) -> Error {
 
 /// The configuration, and whether the path named a database.
 fn tcp(host: &str, path: &str) -> Result<(Config, bool)> {
-    let (host, port) = host_and_port(host)?;
-    let config = Config::at(Address::tcp(host, port));
+    if host.contains(',') {
+        return Err(Error::config(
+            "there are several hosts: write redis+cluster://host:6379,host:6379 for the nodes of a cluster, or \
+             redis+sentinel://host:26379,host:26379/mymaster for sentinels",
+        ));
+    }
+    let (host, port) = host_and_port(host, DEFAULT_PORT)?;
+    with_database(Config::at(Address::tcp(host, port)), path)
+}
+
+fn cluster(hosts: &str, path: &str) -> Result<(Config, bool)> {
+    let nodes = hosts_and_ports(hosts, DEFAULT_PORT)?;
+    with_database(Config::of(Servers::Cluster(nodes)), path)
+}
+
+/// The name of the primary comes before the database.
+fn sentinel(hosts: &str, path: &str) -> Result<(Config, bool)> {
+    let sentinels = hosts_and_ports(hosts, SENTINEL_PORT)?;
+    let path = path.strip_prefix('/').unwrap_or(path);
+    let (service, database) = path.split_at(path.find('/').unwrap_or(path.len()));
+    let service = percent_decode("primary's name", service)?;
+    with_database(Config::of(Servers::Sentinel(sentinels, service)), database)
+}
+
+fn hosts_and_ports(hosts: &str, default: u16) -> Result<Vec<Address>> {
+    hosts
+        .split(',')
+        .map(|host| host_and_port(host, default))
+        .map(|place| place.map(|(host, port)| Address::tcp(host, port)))
+        .collect()
+}
+
+fn with_database(config: Config, path: &str) -> Result<(Config, bool)> {
     match path.trim_start_matches('/') {
         "" if path.len() <= 1 => Ok((config, false)),
         database if path.len() == database.len() + 1 => {
@@ -133,7 +176,7 @@ fn tcp(host: &str, path: &str) -> Result<(Config, bool)> {
     }
 }
 
-fn host_and_port(authority: &str) -> Result<(String, u16)> {
+fn host_and_port(authority: &str, default: u16) -> Result<(String, u16)> {
     let (host, port) = if let Some(rest) = authority.strip_prefix('[') {
         let Some((inside, after)) = rest.split_once(']') else {
             return Err(Error::config("a '[' has no ']': write redis://[::1]:6379"));
@@ -172,7 +215,7 @@ fn host_and_port(authority: &str) -> Result<(String, u16)> {
         ));
     }
     let port = match port {
-        None => DEFAULT_PORT,
+        None => default,
         Some(port) => query::digits(port).ok_or_else(|| Error::config(BAD_PORT))?,
     };
     Ok((host, port))
@@ -222,6 +265,7 @@ fn with_credentials(mut config: Config, userinfo: &str) -> Result<Config> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::SentinelSettings;
     use crate::error::ErrorKind;
 
     fn parsed(url: &str) -> Config {
@@ -358,20 +402,69 @@ mod tests {
         assert!(refused("://localhost").contains("known are"));
     }
 
+    fn servers(url: &str) -> Vec<String> {
+        let config = parsed(url);
+        let addresses = config.servers().addresses().iter();
+        addresses.map(Address::to_string).collect()
+    }
+
     #[test]
-    fn clusters_and_sentinels_are_recognised_and_refused_for_now() {
-        for scheme in [
-            "redis+cluster",
-            "rediss+cluster",
-            "redis+sentinel",
-            "valkey+sentinel",
-        ] {
-            let error = refused(&format!("{scheme}://user:hush@host:7000"));
-            assert!(
-                error.contains("planned") && error.contains(scheme),
-                "{error}"
-            );
+    fn a_cluster_has_one_node_or_several() {
+        for scheme in ["redis+cluster", "valkey+cluster", "REDIS+cluster"] {
+            let url = format!("{scheme}://user:pw@a,b:7001,[::1]:7002?read_from_replicas=true");
+            assert_eq!(servers(&url), ["a:6379", "b:7001", "[::1]:7002"]);
+            assert!(matches!(parsed(&url).servers(), Servers::Cluster(_)));
+            assert!(parsed(&url).reads_from_replicas());
+            assert!(credentials(&url).is_some());
         }
+        assert!(refused("redis+cluster://a,,b").contains("host is missing"));
+        assert!(refused("redis+cluster://a,b:x").contains("port"));
+        assert!(refused("redis://a,b").contains("redis+cluster://"));
+    }
+
+    #[test]
+    fn sentinels_are_named_with_what_they_call_the_primary() {
+        let url = "redis+sentinel://:pw@a,b:7001/my%20master/3?sentinel_username=u&sentinel_password=s&role=replica";
+        assert_eq!(servers(url), ["a:26379", "b:7001"]);
+        let config = parsed(url);
+        assert!(
+            matches!(config.servers(), Servers::Sentinel(_, service) if service == "my master")
+        );
+        assert_eq!(config.database_number(), 3);
+        let SentinelSettings {
+            username,
+            password,
+            replica,
+        } = config.sentinel_settings();
+        let password = password.as_ref().map(|password| password.expose().as_str());
+        assert_eq!(
+            (username.as_deref(), password, replica),
+            (Some("u"), Some("s"), &true)
+        );
+        for url in [
+            "redis+sentinel://a",
+            "redis+sentinel://a/",
+            "redis+sentinel://a//0",
+        ] {
+            assert!(refused(url).contains("mymaster"), "{url}");
+        }
+        assert!(refused("redis+sentinel://a/m/x").contains("number of a database"));
+        assert!(refused("redis+sentinel://a/m?sentinel_username=u").contains("sentinel_password"));
+        assert!(refused("redis://a?sentinel_password=u").contains("redis+sentinel://"));
+        assert!(refused("redis+sentinel://a/m?role=both").contains("role=replica"));
+    }
+
+    #[cfg(feature = "tls")]
+    #[test]
+    fn clusters_and_sentinels_may_have_tls() {
+        for url in [
+            "rediss+cluster://a",
+            "valkeys+cluster://a",
+            "rediss+sentinel://a/m",
+        ] {
+            assert!(parsed(url).tls_config().is_some(), "{url}");
+        }
+        assert!(refused("rediss+unix:///a").contains("unknown"));
     }
 
     #[test]
@@ -459,7 +552,8 @@ mod tests {
             "rediss://:5ekr1tHa1f@127.0.0.1/0?tls_server_name=x",
             "valkey://user:5ekr1tHa1f@[::1]:7000",
             "unix://user:5ekr1tHa1f@/run/redis.sock?db=1",
-            "redis+sentinel://user:5ekr1tHa1f@host/0",
+            "redis+sentinel://user:5ekr1tHa1f@host,other:1/name/0",
+            "redis+cluster://user:5ekr1tHa1f@host,other:1",
         ];
         let splices = [
             ":", "@", "/", "//", "?", "#", "%", "[", "]", "&", "=", " ", "\n", "%zz", "é", "\\",

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tidings_proto::{Blob, Charset, Refusal};
+use tidings_proto::{Blob, Charset, Refusal, Transaction};
 
 /// What is sent.
 #[derive(Debug)]
@@ -33,6 +33,8 @@ pub(crate) struct Batch {
     /// Which of them, from 0, load the script of the next one: nobody asked for their replies.
     pub(crate) loads: Vec<usize>,
     pub(crate) transaction: bool,
+    /// An ASKING stands before the transaction.
+    pub(crate) asking: bool,
     /// That of its text, and of the text in its replies.
     pub(crate) charset: Charset,
     /// How many bytes have to leave before any command can run.
@@ -41,19 +43,27 @@ pub(crate) struct Batch {
 }
 
 impl Batch {
-    /// One command.
+    /// One command. Whose charset it has, knows who runs it.
     fn single(bytes: Vec<u8>, patience: Patience) -> Self {
+        let length = bytes.len();
+        Self::of_commands(bytes, 1, length, patience)
+    }
+
+    /// Commands of which each may be behind an `ASKING` of its own; no transaction.
+    pub(crate) fn of_commands(
+        bytes: Vec<u8>,
+        commands: usize,
+        first: usize,
+        patience: Patience,
+    ) -> Self {
         Self {
             wire: 0..bytes.len(),
             inner: 0..bytes.len(),
-            commands: 1,
-            loads: Vec::new(),
-            transaction: false,
-            // Who runs it knows better.
-            charset: Charset::UTF_8,
-            harmless: bytes.len(),
+            commands,
+            harmless: first,
             patience,
             bytes,
+            ..Self::default()
         }
     }
 
@@ -74,8 +84,16 @@ impl Batch {
 
     pub(crate) fn replies(&self) -> usize {
         match self.transaction {
-            true => self.commands + 2,
+            true => self.commands + 2 + usize::from(self.asking),
             false => self.commands,
+        }
+    }
+
+    /// What goes along the replies, if it is a transaction.
+    pub(crate) fn begin_transaction(&self) -> Transaction {
+        match self.asking {
+            true => Transaction::behind_asking(self.commands),
+            false => Transaction::new(self.commands),
         }
     }
 }
@@ -88,6 +106,21 @@ impl Body {
             Self::Command(bytes)
         } else {
             Self::Batch(Arc::new(Batch::single(bytes, patience)))
+        }
+    }
+
+    /// The bytes that go over the wire.
+    pub(crate) fn wire(&self) -> &[u8] {
+        match self {
+            Self::Command(bytes) => bytes,
+            Self::Batch(batch) => batch.wire(),
+        }
+    }
+
+    pub(crate) fn patience(&self) -> Patience {
+        match self {
+            Self::Command(_) => Patience::Usual,
+            Self::Batch(batch) => batch.patience,
         }
     }
 

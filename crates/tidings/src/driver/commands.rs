@@ -13,9 +13,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use tidings_proto::pubsub::GapCause;
+
 use super::Alarm;
 use super::line::{Line, in_doubt};
 use super::mailbox::{Closing, Mailbox, Request};
+use super::place::{Departure, Place};
 use super::supervise::{self, Connected, End, Link};
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -49,6 +52,36 @@ impl CommandLink {
             trouble: None,
             alarm: Alarm::new(),
         }
+    }
+
+    /// Waits until somebody asks for something; `false` if nobody will any more.
+    pub(crate) async fn is_wanted(&mut self) -> bool {
+        poll_fn(|cx| {
+            let mut mailbox = self.mailbox.lock();
+            mailbox.skip_abandoned();
+            if mailbox.closing != Closing::No {
+                return Poll::Ready(false);
+            }
+            if !mailbox.is_empty() {
+                return Poll::Ready(true);
+            }
+            mailbox.wake_task_here(cx);
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// Answers all that wait for a connection, none of which has run, with this error.
+    pub(crate) fn refuse_waiting(&mut self, error: &Error) {
+        let mut mailbox = self.mailbox.lock();
+        let mut answers = Vec::new();
+        while let Some(request) = mailbox.take() {
+            answers.push(request.with_answer(Err(error.clone())));
+        }
+        let waiting = mailbox.take_waiting();
+        drop(mailbox);
+        self.mailbox.answer(answers);
+        waiting.into_values().for_each(Waker::wake);
     }
 
     fn lose(&mut self, error: &Error) {
@@ -232,7 +265,9 @@ enum Waits {
 }
 
 impl Link for CommandLink {
-    fn connected(&mut self, Connected { wire, info }: Connected) {
+    fn connected(&mut self, connected: Connected, _: Option<GapCause>) {
+        let Connected { wire, info, config } = connected;
+        self.config = config;
         let options = supervise::options(&self.config, &info, false);
         self.trouble = None;
         self.line = Some(Line::new(wire, options));
@@ -246,6 +281,11 @@ impl Link for CommandLink {
                 Poll::Ready(End::Lost(error))
             }
         }
+    }
+
+    fn leave(&mut self, departure: Departure) -> End {
+        self.lose(&departure.error);
+        End::Lost(departure.error)
     }
 
     fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -280,8 +320,10 @@ impl Link for CommandLink {
 }
 
 /// Serves a connection that is not made again when it is lost.
-pub(crate) async fn serve(mut link: CommandLink) {
-    match poll_fn(|cx| link.poll_run(cx)).await {
+pub(crate) async fn serve(place: Place, connected: Connected, mut link: CommandLink) {
+    let connected_to = Arc::clone(&connected.config);
+    link.connected(connected, None);
+    match supervise::serve(&place, &connected_to, &mut link).await {
         End::Closed => link.ended(None),
         End::Lost(error) | End::Over(error) => link.ended(Some(error)),
     }

@@ -13,6 +13,7 @@ use tidings_proto::{Blob, Decoder, Transaction};
 
 use super::body::{Answer, Body, Exec, Patience};
 use super::line::in_doubt;
+use super::place::Place;
 use super::supervise;
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -38,12 +39,12 @@ const PUSH: u8 = b'>';
 /// A place for a line.
 #[derive(Debug)]
 pub(crate) struct Direct {
-    config: Arc<Config>,
-    place: Mutex<Place>,
+    place: Place,
+    seat: Mutex<Seat>,
 }
 
 #[derive(Debug)]
-enum Place {
+enum Seat {
     /// There is none before this time.
     Empty(Option<Instant>),
     /// It is being made.
@@ -52,15 +53,15 @@ enum Place {
 }
 
 impl Direct {
-    pub(crate) fn new(config: Arc<Config>) -> Arc<Self> {
+    pub(crate) fn new(place: Place) -> Arc<Self> {
         Arc::new(Self {
-            config,
-            place: Mutex::new(Place::Empty(None)),
+            place,
+            seat: Mutex::new(Seat::Empty(None)),
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, Place> {
-        self.place.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Seat> {
+        self.seat.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sends a request and waits for its answer on this thread; `None` if it is not for this line, and has not run.
@@ -68,26 +69,26 @@ impl Direct {
     /// To be called within a runtime, where a line is made if there is none. The first requests do not wait for it.
     pub(crate) fn run(self: &Arc<Self>, body: &Body) -> Option<Result<Answer>> {
         let request = Request::of(body)?;
-        let mut place = match self.place.try_lock() {
-            Ok(place) => place,
-            Err(TryLockError::Poisoned(place)) => place.into_inner(),
+        let mut seat = match self.seat.try_lock() {
+            Ok(seat) => seat,
+            Err(TryLockError::Poisoned(seat)) => seat.into_inner(),
             Err(TryLockError::WouldBlock) => return None,
         };
-        let line = match &mut *place {
-            Place::Line(line) => line,
-            Place::Awaited => return None,
-            Place::Empty(until) => {
+        let line = match &mut *seat {
+            Seat::Line(line) => line,
+            Seat::Awaited => return None,
+            Seat::Empty(until) => {
                 if until.is_none_or(|until| until <= Instant::now()) {
-                    *place = Place::Awaited;
+                    *seat = Seat::Awaited;
                     tokio::spawn(open(Arc::clone(self)));
                 }
                 return None;
             }
         };
-        match line.run(&request, &self.config) {
+        match line.run(&request) {
             Ok(answer) => Some(Ok(answer)),
             Err(lost) => {
-                *place = Place::Empty(Instant::now().checked_add(PAUSE));
+                *seat = Seat::Empty(Instant::now().checked_add(PAUSE));
                 lost.map(Err)
             }
         }
@@ -97,13 +98,13 @@ impl Direct {
 /// Makes a line, if there can be one.
 async fn open(direct: Arc<Direct>) {
     let line = async {
-        let connected = supervise::connect(&direct.config).await.ok()?;
+        let connected = direct.place.connect().await.ok()?;
         let socket = connected.wire.into_stream()?.into_socket()?;
-        Line::new(socket, &direct.config).ok()
+        Line::new(socket, connected.config).ok()
     };
     *direct.lock() = match line.await {
-        Some(line) => Place::Line(line),
-        None => Place::Empty(Instant::now().checked_add(PAUSE)),
+        Some(line) => Seat::Line(line),
+        None => Seat::Empty(Instant::now().checked_add(PAUSE)),
     };
 }
 
@@ -160,6 +161,8 @@ impl<'a> Request<'a> {
 
 #[derive(Debug)]
 struct Line {
+    /// With the address that it was made to.
+    config: Arc<Config>,
     socket: Socket,
     decoder: Decoder,
     /// What was read lies at its beginning.
@@ -172,7 +175,7 @@ struct Line {
 type Lost = Option<Error>;
 
 impl Line {
-    fn new(socket: Socket, config: &Config) -> io::Result<Self> {
+    fn new(socket: Socket, config: Arc<Config>) -> io::Result<Self> {
         let (ping_interval, ping_timeout) = config.ping_times();
         // Nobody asks a server for a sign of life that owes an answer. The time is the same.
         let silence = ping_interval.saturating_add(ping_timeout);
@@ -185,13 +188,14 @@ impl Line {
         Ok(Self {
             socket,
             decoder: Decoder::new(config.reply_limits()),
+            config,
             buffer: vec![0; USUAL_REPLIES],
             filled: 0,
             used: Instant::now(),
         })
     }
 
-    fn run(&mut self, request: &Request<'_>, config: &Config) -> Result<Answer, Lost> {
+    fn run(&mut self, request: &Request<'_>) -> Result<Answer, Lost> {
         if self.used.elapsed() > STALE && self.has_ended() {
             return Err(None);
         }
@@ -202,12 +206,12 @@ impl Line {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 failed => {
                     let left = request.bytes.len() - rest.len();
-                    let error = supervise::lost(config, failed.err());
+                    let error = supervise::lost(&self.config, failed.err());
                     return Err((left >= request.harmless).then(|| in_doubt(&error)));
                 }
             }
         }
-        let answer = self.answer(request, config).map_err(Some)?;
+        let answer = self.answer(request).map_err(Some)?;
         self.used = Instant::now();
         Ok(answer)
     }
@@ -223,13 +227,13 @@ impl Line {
     }
 
     /// Reads until the last reply is there.
-    fn answer(&mut self, request: &Request<'_>, config: &Config) -> Result<Answer> {
+    fn answer(&mut self, request: &Request<'_>) -> Result<Answer> {
         let (mut at, mut replies) = (0, 0);
         let mut parts: Vec<std::ops::Range<usize>> = Vec::new();
         while replies < request.replies {
             let frame = self.decoder.poll_frame(&self.buffer[at..self.filled]);
             let Some(len) = frame.map_err(|error| in_doubt(&error.into()))? else {
-                self.read(config)?;
+                self.read()?;
                 continue;
             };
             if self.buffer[at] != PUSH {
@@ -273,7 +277,7 @@ impl Line {
         })
     }
 
-    fn read(&mut self, config: &Config) -> Result<()> {
+    fn read(&mut self) -> Result<()> {
         if self.filled == self.buffer.len() {
             self.buffer.resize(self.buffer.len() * 2, 0);
         }
@@ -291,12 +295,12 @@ impl Line {
         let late = error.as_ref().is_some_and(|error| {
             matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
         });
-        Err(match config.time_to_respond() {
+        Err(match self.config.time_to_respond() {
             Some(limit) if late && begun.elapsed() >= limit => {
                 Error::timeout(format!("no reply came within {limit:?}")).with_may_have_run(true)
             }
-            _ if late => in_doubt(&supervise::silent(config, begun)),
-            _ => in_doubt(&supervise::lost(config, error)),
+            _ if late => in_doubt(&supervise::silent(&self.config, begun)),
+            _ => in_doubt(&supervise::lost(&self.config, error)),
         })
     }
 }

@@ -263,7 +263,7 @@ impl Line {
         let answer = if batch.transaction {
             let mut transaction = match std::mem::take(&mut self.part) {
                 Part::Transaction(transaction) => transaction,
-                _ => Transaction::new(batch.commands),
+                _ => batch.begin_transaction(),
             };
             let exec = transaction.handle_replies(&replies)?;
             Answer::Exec(Box::new(Exec {
@@ -300,7 +300,7 @@ impl Line {
     fn add_part(&mut self, batch: &Batch, block: &Bytes, range: Range<usize>) -> Result<()> {
         if batch.transaction {
             if !matches!(self.part, Part::Transaction(_)) {
-                self.part = Part::Transaction(Transaction::new(batch.commands));
+                self.part = Part::Transaction(batch.begin_transaction());
             }
         } else if !matches!(self.part, Part::Replies(_)) {
             self.part = Part::Replies(Vec::new());

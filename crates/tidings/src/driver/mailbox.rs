@@ -427,16 +427,14 @@ fn wake(task: Option<Waker>) {
 #[derive(Debug)]
 pub(crate) struct Sending<M: Deref<Target = Mailbox>> {
     mailbox: M,
+    body: Body,
     state: SendingState,
 }
 
 #[derive(Debug)]
 enum SendingState {
-    Unsent {
-        body: Body,
-        /// Where it waits for room.
-        place: Option<Place>,
-    },
+    /// Where it waits for room, if it does.
+    Unsent(Option<Place>),
     Sent(Ticket),
     Answered,
 }
@@ -444,8 +442,11 @@ enum SendingState {
 impl<M: Deref<Target = Mailbox>> Sending<M> {
     #[inline]
     pub(crate) fn new(mailbox: M, body: Body) -> Self {
-        let state = SendingState::Unsent { body, place: None };
-        Self { mailbox, state }
+        Self {
+            mailbox,
+            body,
+            state: SendingState::Unsent(None),
+        }
     }
 
     /// The same way with another request.
@@ -454,6 +455,11 @@ impl<M: Deref<Target = Mailbox>> Sending<M> {
         M: Copy,
     {
         *self = Self::new(self.mailbox, body);
+    }
+
+    /// What is sent.
+    pub(crate) fn body(&self) -> &Body {
+        &self.body
     }
 
     /// Nothing of it is under way: it was not sent, or it was answered.
@@ -469,12 +475,12 @@ impl<M: Deref<Target = Mailbox> + Unpin> Future for Sending<M> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Answer>> {
         let this = &mut *self;
         match &mut this.state {
-            SendingState::Unsent { body, place } => {
-                if let Some(answer) = this.mailbox.ask(body) {
+            SendingState::Unsent(place) => {
+                if let Some(answer) = this.mailbox.ask(&this.body) {
                     this.state = SendingState::Answered;
                     return Poll::Ready(answer);
                 }
-                let ticket = std::task::ready!(this.mailbox.poll_send(body, place, cx))?;
+                let ticket = std::task::ready!(this.mailbox.poll_send(&this.body, place, cx))?;
                 this.state = SendingState::Sent(ticket);
                 Poll::Pending
             }
@@ -493,11 +499,9 @@ impl<M: Deref<Target = Mailbox> + Unpin> Future for Sending<M> {
 impl<M: Deref<Target = Mailbox>> Drop for Sending<M> {
     fn drop(&mut self) {
         match &self.state {
-            SendingState::Unsent {
-                place: Some(place), ..
-            } => self.mailbox.give_up(place),
+            SendingState::Unsent(Some(place)) => self.mailbox.give_up(place),
             SendingState::Sent(ticket) => self.mailbox.leave(*ticket),
-            SendingState::Unsent { place: None, .. } | SendingState::Answered => {}
+            SendingState::Unsent(None) | SendingState::Answered => {}
         }
     }
 }

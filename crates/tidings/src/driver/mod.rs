@@ -5,6 +5,7 @@
 //! [`line`], which come through a [`mailbox`]. Handles reach these tasks through what they share with them, and never touch a socket.
 
 pub(crate) mod body;
+pub(crate) mod cluster;
 pub(crate) mod commands;
 #[cfg(feature = "blocking")]
 pub(crate) mod direct;
@@ -12,9 +13,11 @@ pub(crate) mod fanout;
 mod line;
 pub(crate) mod mailbox;
 pub(crate) mod monitor;
+pub(crate) mod place;
 mod slots;
 pub(crate) mod subscriber;
 pub(crate) mod supervise;
+pub(crate) mod together;
 mod wire;
 
 use std::future::Future;

@@ -7,6 +7,7 @@ use std::time::Instant;
 use tidings_proto::monitor::{MonitorConnection, MonitorFrame, Notation};
 use tokio::sync::oneshot;
 
+use super::place::Departure;
 use super::supervise::{self, Connected, End, Link};
 use super::{Alarm, Wire};
 use crate::config::Config;
@@ -41,6 +42,7 @@ struct Line {
 struct Lost {
     last_heard: Instant,
     error: Error,
+    cause: GapCause,
     /// The next server's refusal was told.
     refused: bool,
 }
@@ -159,7 +161,7 @@ impl MonitorLink {
         outcome
     }
 
-    fn lose(&mut self, error: Error) -> End {
+    fn lose(&mut self, error: Error, cause: GapCause) -> End {
         let line = self.line.take();
         if let Some(begun) = self.begun.take() {
             let _ = begun.send(Err(error.clone()));
@@ -169,6 +171,7 @@ impl MonitorLink {
         let lost = self.lost.get_or_insert_with(|| Lost {
             last_heard,
             error: error.clone(),
+            cause,
             refused: false,
         });
         if error.kind() == ErrorKind::Server && !std::mem::replace(&mut lost.refused, true) {
@@ -181,14 +184,23 @@ impl MonitorLink {
 impl Lost {
     fn into_loss(self) -> Loss {
         Loss {
-            gap: Gap::until_now(GapCause::Disconnected, self.last_heard, None, Vec::new()),
+            gap: Gap::until_now(self.cause, self.last_heard, None, Vec::new()),
             error: self.error,
         }
     }
 }
 
 impl Link for MonitorLink {
-    fn connected(&mut self, Connected { mut wire, info }: Connected) {
+    fn connected(&mut self, connected: Connected, moved: Option<GapCause>) {
+        let Connected {
+            mut wire,
+            info,
+            config,
+        } = connected;
+        self.config = config;
+        if let (Some(lost), Some(cause)) = (&mut self.lost, moved) {
+            lost.cause = cause;
+        }
         let options = supervise::options(&self.config, &info, false);
         let connection = MonitorConnection::new(&options, &info, Instant::now(), wire.output());
         self.line = Some(Line {
@@ -201,8 +213,12 @@ impl Link for MonitorLink {
     fn poll_run(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         match std::task::ready!(self.poll_line(cx)) {
             Ok(end) => Poll::Ready(end),
-            Err(error) => Poll::Ready(self.lose(error)),
+            Err(error) => Poll::Ready(self.lose(error, GapCause::Disconnected)),
         }
+    }
+
+    fn leave(&mut self, departure: Departure) -> End {
+        self.lose(departure.error, departure.cause)
     }
 
     fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<()> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
+use tidings_proto::pubsub::GapCause;
 use tidings_proto::{
     Backoff, ConnectionOptions, Decoder, Handshake, HandshakeError, HandshakeOptions, Protocol,
     Reply, ServerInfo,
@@ -13,6 +14,7 @@ use tidings_proto::{
 use tokio::time;
 
 use super::Wire;
+use super::place::{Departure, Place};
 use crate::config::{Config, ProtocolVersion};
 use crate::error::{Error, ErrorKind, Result};
 use crate::net;
@@ -25,6 +27,8 @@ const TLS_ALERT: u8 = 0x15;
 pub(crate) struct Connected {
     pub(crate) wire: Wire,
     pub(crate) info: ServerInfo,
+    /// With the address that it was made to.
+    pub(crate) config: Arc<Config>,
 }
 
 /// Why a connection is not served any longer.
@@ -39,11 +43,14 @@ pub(crate) enum End {
 
 /// What a supervised task does with its connections.
 pub(crate) trait Link {
-    /// A connection was made.
-    fn connected(&mut self, connected: Connected);
+    /// A connection was made. `moved` says more of what was missed meanwhile than that a connection was lost.
+    fn connected(&mut self, connected: Connected, moved: Option<GapCause>);
 
     /// Serves the connection until its end, and takes note of that.
     fn poll_run(&mut self, cx: &mut Context<'_>) -> Poll<End>;
+
+    /// Gives up the connection.
+    fn leave(&mut self, departure: Departure) -> End;
 
     /// Ready when nobody wants a connection any more; called while there is none.
     fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<()>;
@@ -55,14 +62,16 @@ pub(crate) trait Link {
     fn ended(&mut self, error: Option<Error>);
 }
 
-/// Keeps `link`, which has its first connection, connected until it is closed or the attempts are used up.
-pub(crate) async fn supervise<L: Link>(config: Arc<Config>, mut link: L) {
-    let (shortest, longest) = config.backoff_times();
+/// Keeps `link` connected, first with the connection that is there, until it is closed or the attempts are used up.
+pub(crate) async fn supervise<L: Link>(place: Place, connected: Connected, mut link: L) {
+    let (shortest, longest) = place.config().backoff_times();
     let mut backoff = Backoff::new(shortest, longest);
     let mut short_lived = Backoff::new(shortest, longest);
+    let mut connected_to = Arc::clone(&connected.config);
+    link.connected(connected, None);
     loop {
         let made = Instant::now();
-        match poll_fn(|cx| link.poll_run(cx)).await {
+        match serve(&place, &connected_to, &mut link).await {
             End::Closed => return link.ended(None),
             End::Over(error) => return link.ended(Some(error)),
             End::Lost(error) => {
@@ -78,8 +87,8 @@ pub(crate) async fn supervise<L: Link>(config: Arc<Config>, mut link: L) {
         backoff.reset();
         loop {
             let attempt = async {
-                time::sleep(backoff.next_delay().max(pause)).await;
-                connect(&config).await
+                place.pause(backoff.next_delay().max(pause)).await;
+                place.connect().await
             };
             let Some(outcome) = unless_closed(&mut link, attempt).await else {
                 return link.ended(None);
@@ -88,16 +97,16 @@ pub(crate) async fn supervise<L: Link>(config: Arc<Config>, mut link: L) {
                 Ok(connected) => {
                     let peer = connected.wire.peer();
                     tracing::info!(peer, attempts = backoff.attempts(), "connected again");
-                    link.connected(connected);
+                    let moved = place.cause_of_change(&connected_to, &connected.config);
+                    connected_to = Arc::clone(&connected.config);
+                    link.connected(connected, moved);
                     break;
                 }
                 Err(error) => {
                     tracing::debug!(error = %format_args!("{error:#}"), "attempt to connect failed");
                     link.attempt_failed(&error);
-                    if config
-                        .attempts()
-                        .is_some_and(|most| backoff.attempts() >= most)
-                    {
+                    let most = place.config().attempts();
+                    if most.is_some_and(|most| backoff.attempts() >= most) {
                         let text = format!("given up after {} attempts", backoff.attempts());
                         return link.ended(Some(Error::connection(text).with_source(error)));
                     }
@@ -105,6 +114,19 @@ pub(crate) async fn supervise<L: Link>(config: Arc<Config>, mut link: L) {
             }
         }
     }
+}
+
+/// Serves one connection until it ends, or has to be left.
+pub(crate) async fn serve<L: Link>(place: &Place, connected_to: &Config, link: &mut L) -> End {
+    let Some(departure) = place.departure(connected_to) else {
+        return poll_fn(|cx| link.poll_run(cx)).await;
+    };
+    let mut departure = pin!(departure);
+    poll_fn(|cx| match departure.as_mut().poll(cx) {
+        Poll::Ready(departure) => Poll::Ready(link.leave(departure)),
+        Poll::Pending => link.poll_run(cx),
+    })
+    .await
 }
 
 /// The outcome of `work`, or `None` if the link is closed before.
@@ -120,7 +142,7 @@ async fn unless_closed<L: Link, T>(link: &mut L, work: impl Future<Output = T>) 
 }
 
 /// Opens a socket and shakes hands, within the time that the configuration gives for both.
-pub(crate) async fn connect(config: &Config) -> Result<Connected> {
+pub(crate) async fn connect(config: &Arc<Config>) -> Result<Connected> {
     let limit = config.time_to_connect();
     let deadline = time::Instant::now() + limit;
     // It has the same time to itself, and says what took too long.
@@ -134,7 +156,7 @@ pub(crate) async fn connect(config: &Config) -> Result<Connected> {
     }
 }
 
-async fn shake_hands(config: &Config, mut wire: Wire) -> Result<Connected> {
+async fn shake_hands(config: &Arc<Config>, mut wire: Wire) -> Result<Connected> {
     let mut handshake = Handshake::new(handshake_options(config));
     let mut decoder = Decoder::new(config.reply_limits());
     handshake.begin(wire.output());
@@ -168,7 +190,11 @@ async fn shake_hands(config: &Config, mut wire: Wire) -> Result<Connected> {
         }
     })
     .await?;
-    Ok(Connected { wire, info })
+    Ok(Connected {
+        wire,
+        info,
+        config: Arc::clone(config),
+    })
 }
 
 fn broken_off(config: &Config, how: &str, error: Option<std::io::Error>) -> Error {
@@ -203,6 +229,7 @@ fn handshake_options(config: &Config) -> HandshakeOptions {
         client_name: config.name().map(str::to_owned),
         database: config.database_number(),
         library: Some(("tidings", env!("CARGO_PKG_VERSION"))),
+        read_only: config.reads_from_replicas(),
     }
 }
 

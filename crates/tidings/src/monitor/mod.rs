@@ -16,7 +16,7 @@ use tokio::task::coop;
 
 use crate::client::Client;
 use crate::driver::monitor::MonitorLink;
-use crate::driver::supervise::{self, Link};
+use crate::driver::supervise;
 use crate::error::{Error, ErrorKind, Result};
 use queue::{Bounds, Item, Queue};
 
@@ -64,20 +64,20 @@ pub struct Monitor {
 
 impl Monitor {
     async fn open(builder: MonitorBuilder) -> Result<Self> {
-        let config = Arc::clone(builder.client.config());
+        let place = builder.client.place().clone();
         let permit = builder.client.pool().permit().await?;
-        let connected = supervise::connect(&config).await?;
+        let connected = place.connect().await?;
         let queue = Arc::new(Queue::new(builder.bounds));
         let (begun, answer) = oneshot::channel();
-        let mut link = MonitorLink::new(Arc::clone(&config), Arc::clone(&queue), begun);
+        let config = Arc::clone(&connected.config);
+        let link = MonitorLink::new(config, Arc::clone(&queue), begun);
         // From here on, dropping it ends the task.
         let monitor = Self {
             queue,
             notation: Notation::default(),
             _permit: permit,
         };
-        link.connected(connected);
-        tokio::spawn(supervise::supervise(config, link));
+        tokio::spawn(supervise::supervise(place, connected, link));
         match answer.await {
             Ok(outcome) => outcome.map(|()| monitor),
             Err(_) => Err(Error::closed("the monitor has ended with its runtime")),

@@ -380,6 +380,7 @@ impl Pipeline {
             commands: self.commands,
             loads: self.loads,
             transaction: self.transaction,
+            asking: false,
             charset: self.charset,
             harmless,
             patience,

@@ -1,5 +1,6 @@
 //! How a [`PubSub`] is made.
 
+use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::marker::PhantomData;
 use std::pin::Pin;
@@ -7,10 +8,10 @@ use std::pin::Pin;
 use bytes::Bytes;
 use tidings_proto::{Arg, ToArgs};
 
+use super::home::Home;
 use super::payload::FromPayload;
 use super::queue::{Bounds, Overflow};
-use super::{PubSub, names};
-use crate::client::Client;
+use super::{Kinds, OneNode, Origin, Plain, PubSub, names};
 use crate::error::Result;
 
 /// Makes a [`PubSub`]; nothing is sent before it is awaited.
@@ -32,39 +33,32 @@ use crate::error::Result;
 /// # }
 /// ```
 #[must_use = "nothing happens before the builder is awaited"]
-#[derive(Debug)]
-pub struct PubSubBuilder<P = Bytes> {
-    pub(super) client: Client,
+pub struct PubSubBuilder<P = Bytes, O = Plain> {
+    pub(super) home: Home,
     pub(super) channels: Vec<Arg>,
     pub(super) patterns: Vec<Arg>,
     pub(super) ignore_confirmations: bool,
     pub(super) bounds: Bounds,
-    payload: PhantomData<fn() -> P>,
+    made_as: PhantomData<fn() -> (P, O)>,
 }
 
-impl PubSubBuilder {
-    pub(crate) fn new(client: Client) -> Self {
+impl<O: Origin> PubSubBuilder<Bytes, O> {
+    pub(crate) fn new(home: Home) -> Self {
         Self {
-            client,
+            home,
             channels: Vec::new(),
             patterns: Vec::new(),
             ignore_confirmations: false,
             bounds: Bounds::default(),
-            payload: PhantomData,
+            made_as: PhantomData,
         }
     }
 }
 
-impl<P> PubSubBuilder<P> {
+impl<P, O: Origin> PubSubBuilder<P, O> {
     /// Subscribes to these channels from the beginning: one name or many, of an iterator too.
     pub fn channels<S>(mut self, channels: impl ToArgs<S>) -> Self {
         self.channels.extend(names(channels));
-        self
-    }
-
-    /// Subscribes to these patterns from the beginning, otherwise as [`channels`](Self::channels).
-    pub fn patterns<S>(mut self, patterns: impl ToArgs<S>) -> Self {
-        self.patterns.extend(names(patterns));
         self
     }
 
@@ -92,23 +86,64 @@ impl<P> PubSubBuilder<P> {
     ///
     /// A payload that is not a `T` is one `Err` item of kind [`Decode`](crate::ErrorKind::Decode) with the raw
     /// payload; the next message follows.
-    pub fn payload<T: FromPayload>(self) -> PubSubBuilder<T> {
+    pub fn payload<T: FromPayload>(self) -> PubSubBuilder<T, O> {
         PubSubBuilder {
-            client: self.client,
+            home: self.home,
             channels: self.channels,
             patterns: self.patterns,
             ignore_confirmations: self.ignore_confirmations,
             bounds: self.bounds,
-            payload: PhantomData,
+            made_as: PhantomData,
         }
     }
 }
 
-impl<P: FromPayload> IntoFuture for PubSubBuilder<P> {
-    type Output = Result<PubSub<P>>;
+impl<P, O: Origin<Kinds = Plain>> PubSubBuilder<P, O> {
+    /// Subscribes to these patterns from the beginning, otherwise as [`channels`](Self::channels).
+    pub fn patterns<S>(mut self, patterns: impl ToArgs<S>) -> Self {
+        self.patterns.extend(names(patterns));
+        self
+    }
+}
+
+impl<P> PubSubBuilder<P, OneNode> {
+    /// Reads from this node and no other, by its address (`127.0.0.1:7000`).
+    ///
+    /// One that is not in the cluster is a [misuse](crate::ErrorKind::Misuse). One that leaves it is left, with a gap, and
+    /// asked for until it is back.
+    pub fn node(mut self, address: impl fmt::Display) -> Self {
+        if let Home::Node(choice) = &mut self.home {
+            choice.node = Some(address.to_string());
+        }
+        self
+    }
+
+    /// Whether to read from a replica, and from a primary where there is none; as the client's
+    /// [configuration](crate::Config::read_from_replicas) says unless told.
+    pub fn read_from_replicas(mut self, read: bool) -> Self {
+        if let Home::Node(choice) = &mut self.home {
+            choice.from_replicas = read;
+        }
+        self
+    }
+}
+
+impl<P: FromPayload, O: Origin> IntoFuture for PubSubBuilder<P, O> {
+    type Output = Result<PubSub<P, O::Kinds>>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(PubSub::open(self))
+    }
+}
+
+impl<P, O: Origin> fmt::Debug for PubSubBuilder<P, O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PubSubBuilder")
+            .field("kind", &O::Kinds::CHANNEL)
+            .field("channels", &self.channels)
+            .field("patterns", &self.patterns)
+            .field("bounds", &self.bounds)
+            .finish_non_exhaustive()
     }
 }

@@ -4,8 +4,10 @@ mod builder;
 pub(crate) mod event;
 mod handle;
 pub(crate) mod handler;
+pub(crate) mod home;
 #[cfg(feature = "json")]
 mod json;
+mod kinds;
 pub(crate) mod look;
 pub(crate) mod payload;
 pub(crate) mod queue;
@@ -17,6 +19,7 @@ mod subscribing;
 
 use std::fmt;
 use std::future::poll_fn;
+use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -35,6 +38,7 @@ pub use handle::{Confirming, PubSubHandle};
 pub use handler::HandlerOutcome;
 #[cfg(feature = "json")]
 pub use json::Json;
+pub use kinds::{Kinds, OneNode, Origin, Plain, Sharded};
 pub use payload::{FromPayload, PayloadError};
 pub use queue::Overflow;
 pub use running::{PubSubTask, RunOptions, SpawnError, Stopper};
@@ -42,9 +46,8 @@ pub use stats::Stats;
 use subscribing::request;
 pub(crate) use subscribing::{encoded, names, one_name};
 
+use crate::driver::subscriber::Shared;
 use crate::driver::subscriber::single::{Asker, Single};
-use crate::driver::subscriber::{Shared, SubscriberLink};
-use crate::driver::supervise::{self, Link};
 use crate::error::{Error, Result};
 use handler::Handlers;
 use queue::{Bounds, Queue};
@@ -99,7 +102,7 @@ const TURN: usize = 4096;
 ///     (pubsub.clone(), pubsub)
 /// }
 /// ```
-pub struct PubSub<P = Bytes> {
+pub struct PubSub<P = Bytes, K = Plain> {
     shared: Arc<Shared<Single>>,
     reader: Reader<P>,
     handlers: Handlers<P>,
@@ -108,28 +111,24 @@ pub struct PubSub<P = Bytes> {
     /// An asynchronous handler is at work, and the task of the connection knows.
     handling: bool,
     closed: bool,
+    kinds: PhantomData<fn() -> K>,
     _permit: OwnedSemaphorePermit,
 }
 
 /// Runs for each gap that is read.
 type OnGap = Box<dyn FnMut(&Gap) + Send>;
 
-impl<P: FromPayload> PubSub<P> {
-    async fn open(builder: PubSubBuilder<P>) -> Result<Self> {
-        let config = Arc::clone(builder.client.config());
-        let charset = config.text_charset();
+impl<P: FromPayload, K: Kinds> PubSub<P, K> {
+    async fn open<O: Origin<Kinds = K>>(builder: PubSubBuilder<P, O>) -> Result<Self> {
+        let charset = builder.home.charset();
         let wanted = [
-            (
-                SubscriptionKind::Channel,
-                encoded(&builder.channels, charset)?,
-            ),
+            (K::CHANNEL, encoded(&builder.channels, charset)?),
             (
                 SubscriptionKind::Pattern,
                 encoded(&builder.patterns, charset)?,
             ),
         ];
-        let permit = builder.client.pool().permit().await?;
-        let connected = supervise::connect(&config).await?;
+        let home = builder.home.ready().await?;
         let queue = Arc::new(Queue::new(Bounds {
             unseen: builder.ignore_confirmations,
             ..builder.bounds
@@ -141,9 +140,7 @@ impl<P: FromPayload> PubSub<P> {
                 answers.push(shared.request(Verb::Subscribe, kind, names, Asker::Reader)?);
             }
         }
-        let mut link = SubscriberLink::new(Arc::clone(&config), Arc::clone(&shared));
-        link.connected(connected);
-        tokio::spawn(supervise::supervise(config, link));
+        let permit = home.serve(&shared);
         let pubsub = Self {
             shared,
             reader: Reader::new(queue, charset),
@@ -152,6 +149,7 @@ impl<P: FromPayload> PubSub<P> {
             ignore_confirmations: builder.ignore_confirmations,
             handling: false,
             closed: false,
+            kinds: PhantomData,
             _permit: permit,
         };
         for answer in answers {
@@ -239,17 +237,7 @@ impl<P: FromPayload> PubSub<P> {
 
     /// The channels that are wanted, in the order of subscription.
     pub fn channels(&self) -> Vec<Bytes> {
-        self.wanted(SubscriptionKind::Channel)
-    }
-
-    /// The patterns that are wanted, in the order of subscription.
-    pub fn patterns(&self) -> Vec<Bytes> {
-        self.wanted(SubscriptionKind::Pattern)
-    }
-
-    /// The shard channels that are wanted, in the order of subscription.
-    pub fn shard_channels(&self) -> Vec<Bytes> {
-        self.wanted(SubscriptionKind::Shard)
+        self.wanted(K::CHANNEL)
     }
 
     /// Whether anything is wanted; `false` once it was closed or has ended.
@@ -273,7 +261,7 @@ impl<P: FromPayload> PubSub<P> {
     }
 
     /// A part that can be cloned, and that subscribes and unsubscribes from elsewhere, also within a handler.
-    pub fn handle(&self) -> PubSubHandle {
+    pub fn handle(&self) -> PubSubHandle<K> {
         PubSubHandle::new(Arc::clone(&self.shared))
     }
 
@@ -327,6 +315,13 @@ impl<P: FromPayload> PubSub<P> {
         } else {
             Ok(())
         }
+    }
+
+    /// All names that are wanted: channels, then patterns, then shard channels.
+    #[cfg(feature = "blocking")]
+    pub(crate) fn wanted_names(&self) -> Vec<Bytes> {
+        let list = self.subscriptions();
+        list.iter().map(|status| status.name.to_bytes()).collect()
     }
 
     fn wanted(&self, kind: SubscriptionKind) -> Vec<Bytes> {
@@ -428,7 +423,19 @@ impl<P: FromPayload> PubSub<P> {
     }
 }
 
-impl<P: FromPayload> Stream for PubSub<P> {
+impl<P: FromPayload> PubSub<P> {
+    /// The patterns that are wanted, in the order of subscription.
+    pub fn patterns(&self) -> Vec<Bytes> {
+        self.wanted(SubscriptionKind::Pattern)
+    }
+
+    /// The shard channels that are wanted, in the order of subscription.
+    pub fn shard_channels(&self) -> Vec<Bytes> {
+        self.wanted(SubscriptionKind::Shard)
+    }
+}
+
+impl<P: FromPayload, K: Kinds> Stream for PubSub<P, K> {
     type Item = Result<Event<P>>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -437,16 +444,16 @@ impl<P: FromPayload> Stream for PubSub<P> {
 }
 
 // Nothing in it is pinned: a running handler is in a box of its own.
-impl<P> Unpin for PubSub<P> {}
+impl<P, K> Unpin for PubSub<P, K> {}
 
-impl<P> PubSub<P> {
+impl<P, K> PubSub<P, K> {
     /// Gives up what was not read.
     fn discard(&mut self) {
         self.reader.discard();
     }
 }
 
-impl<P> fmt::Debug for PubSub<P> {
+impl<P, K> fmt::Debug for PubSub<P, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PubSub")
             .field(
@@ -459,7 +466,7 @@ impl<P> fmt::Debug for PubSub<P> {
     }
 }
 
-impl<P> Drop for PubSub<P> {
+impl<P, K> Drop for PubSub<P, K> {
     fn drop(&mut self) {
         self.shared.close();
         // A handle may live on.

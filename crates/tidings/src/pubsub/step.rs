@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time;
 
 use super::look::Look;
-use super::{Event, FromPayload, PubSub};
+use super::{Event, FromPayload, Kinds, PubSub};
 #[cfg(feature = "blocking")]
 use crate::driver::subscriber::{Shared, single::Single};
 use crate::error::{Error, Result};
@@ -55,7 +55,7 @@ impl Drop for Handling {
     }
 }
 
-impl<P: FromPayload> PubSub<P> {
+impl<P: FromPayload, K: Kinds> PubSub<P, K> {
     /// A thread reads from now on: its handlers may wait.
     #[cfg(feature = "blocking")]
     pub(crate) fn handling(&self) -> Option<Handling> {

@@ -6,12 +6,12 @@ use tidings_proto::pubsub::{SubscriptionKind, Verb};
 use tidings_proto::{Arg, Blob, Charset, ToArg, ToArgs};
 
 use super::handler::Handler;
-use super::{Asker, Confirming, FromPayload, HandlerOutcome, Message, PubSub};
+use super::{Asker, Confirming, FromPayload, HandlerOutcome, Kinds, Message, PubSub};
 use crate::driver::subscriber::Shared;
 use crate::driver::subscriber::single::Single;
 use crate::error::{Error, Result};
 
-impl<P: FromPayload> PubSub<P> {
+impl<P: FromPayload, K: Kinds> PubSub<P, K> {
     // ---- subscribing ----
 
     /// Subscribes to channels: one name or many, text, bytes or numbers (`SUBSCRIBE`).
@@ -29,27 +29,7 @@ impl<P: FromPayload> PubSub<P> {
     ///
     /// The request is made at the first poll. Dropped after that, it stands all the same.
     pub async fn subscribe<S>(&mut self, channels: impl ToArgs<S>) -> Result<()> {
-        self.request(Verb::Subscribe, SubscriptionKind::Channel, names(channels))
-            .await
-    }
-
-    /// Subscribes to patterns (`PSUBSCRIBE`); otherwise as [`subscribe`](Self::subscribe).
-    ///
-    /// # Errors
-    ///
-    /// As [`subscribe`](Self::subscribe).
-    pub async fn psubscribe<S>(&mut self, patterns: impl ToArgs<S>) -> Result<()> {
-        self.request(Verb::Subscribe, SubscriptionKind::Pattern, names(patterns))
-            .await
-    }
-
-    /// Subscribes to shard channels on this server (`SSUBSCRIBE`); otherwise as [`subscribe`](Self::subscribe).
-    ///
-    /// # Errors
-    ///
-    /// As [`subscribe`](Self::subscribe).
-    pub async fn ssubscribe<S>(&mut self, channels: impl ToArgs<S>) -> Result<()> {
-        self.request(Verb::Subscribe, SubscriptionKind::Shard, names(channels))
+        self.request(Verb::Subscribe, K::CHANNEL, names(channels))
             .await
     }
 
@@ -76,36 +56,7 @@ impl<P: FromPayload> PubSub<P> {
         channel: impl ToArg,
         handler: impl FnMut(Message<P>) -> R + Send + 'static,
     ) -> Result<()> {
-        self.request_with(SubscriptionKind::Channel, channel, Handler::new(handler))
-            .await
-    }
-
-    /// Subscribes to a pattern whose messages go to `handler`; as [`subscribe_with`](Self::subscribe_with).
-    ///
-    /// # Errors
-    ///
-    /// As [`subscribe`](Self::subscribe).
-    pub async fn psubscribe_with<R: HandlerOutcome>(
-        &mut self,
-        pattern: impl ToArg,
-        handler: impl FnMut(Message<P>) -> R + Send + 'static,
-    ) -> Result<()> {
-        self.request_with(SubscriptionKind::Pattern, pattern, Handler::new(handler))
-            .await
-    }
-
-    /// Subscribes to a shard channel whose messages go to `handler`; as
-    /// [`subscribe_with`](Self::subscribe_with).
-    ///
-    /// # Errors
-    ///
-    /// As [`subscribe`](Self::subscribe).
-    pub async fn ssubscribe_with<R: HandlerOutcome>(
-        &mut self,
-        channel: impl ToArg,
-        handler: impl FnMut(Message<P>) -> R + Send + 'static,
-    ) -> Result<()> {
-        self.request_with(SubscriptionKind::Shard, channel, Handler::new(handler))
+        self.request_with(K::CHANNEL, channel, Handler::new(handler))
             .await
     }
 
@@ -148,12 +99,132 @@ impl<P: FromPayload> PubSub<P> {
     where
         F: Future<Output: HandlerOutcome> + Send + 'static,
     {
-        self.request_with(
-            SubscriptionKind::Channel,
-            channel,
-            Handler::new_async(handler),
-        )
-        .await
+        self.request_with(K::CHANNEL, channel, Handler::new_async(handler))
+            .await
+    }
+
+    // ---- unsubscribing ----
+
+    /// Ends the subscriptions to channels (`UNSUBSCRIBE`).
+    ///
+    /// Each name yields one [`Confirmation`](crate::Confirmation), also one that was not subscribed. Messages that the server sent
+    /// before it processed this come before the confirmation, none comes after it.
+    ///
+    /// # Errors
+    ///
+    /// No name at all is a [misuse](crate::ErrorKind::Misuse).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`subscribe`](Self::subscribe).
+    pub async fn unsubscribe<S>(&mut self, channels: impl ToArgs<S>) -> Result<()> {
+        self.request(Verb::Unsubscribe, K::CHANNEL, names(channels))
+            .await
+    }
+
+    /// Ends the subscriptions to all channels. Without any it does nothing.
+    ///
+    /// # Errors
+    ///
+    /// The object was closed.
+    pub async fn unsubscribe_all(&mut self) -> Result<()> {
+        self.end_all(K::CHANNEL).await
+    }
+
+    // ---- inside ----
+
+    async fn request(&mut self, verb: Verb, kind: SubscriptionKind, names: Vec<Arg>) -> Result<()> {
+        let names = encoded(&names, self.shared.charset())?;
+        if verb == Verb::Subscribe || self.handlers.ignore_ends() {
+            return request_encoded(&self.shared, verb, kind, names, Asker::Reader).await;
+        }
+        self.handlers.ending(kind, &names);
+        let outcome = request_encoded(&self.shared, verb, kind, names.clone(), Asker::Reader).await;
+        if outcome.is_err() {
+            self.handlers.not_ending(kind, &names);
+        }
+        outcome
+    }
+
+    async fn request_with(
+        &mut self,
+        kind: SubscriptionKind,
+        name: impl ToArg,
+        handler: Handler<P>,
+    ) -> Result<()> {
+        let name = one_name(&name, self.shared.charset())?;
+        let answer =
+            self.shared
+                .request(Verb::Subscribe, kind, vec![name.clone()], Asker::Reader)?;
+        let known = self.handlers.set(kind, name.clone(), handler);
+        let outcome = Confirming::new(Ok(answer)).await;
+        if outcome.is_err() {
+            self.handlers.put_back(kind, name, known);
+        }
+        outcome
+    }
+
+    async fn end_all(&mut self, kind: SubscriptionKind) -> Result<()> {
+        self.check_open()?;
+        if !self.handlers.ignore_ends() {
+            let names = self.shared.with(|subscriptions| subscriptions.wanted(kind));
+            self.handlers.ending(kind, &names);
+        }
+        match self.shared.request_end(kind)? {
+            Some(answer) => Confirming::new(Ok(answer)).await,
+            None => Ok(()),
+        }
+    }
+}
+
+impl<P: FromPayload> PubSub<P> {
+    /// Subscribes to patterns (`PSUBSCRIBE`); otherwise as [`subscribe`](Self::subscribe).
+    ///
+    /// # Errors
+    ///
+    /// As [`subscribe`](Self::subscribe).
+    pub async fn psubscribe<S>(&mut self, patterns: impl ToArgs<S>) -> Result<()> {
+        self.request(Verb::Subscribe, SubscriptionKind::Pattern, names(patterns))
+            .await
+    }
+
+    /// Subscribes to shard channels on this server (`SSUBSCRIBE`); otherwise as [`subscribe`](Self::subscribe).
+    ///
+    /// # Errors
+    ///
+    /// As [`subscribe`](Self::subscribe).
+    pub async fn ssubscribe<S>(&mut self, channels: impl ToArgs<S>) -> Result<()> {
+        self.request(Verb::Subscribe, SubscriptionKind::Shard, names(channels))
+            .await
+    }
+
+    /// Subscribes to a pattern whose messages go to `handler`; as [`subscribe_with`](Self::subscribe_with).
+    ///
+    /// # Errors
+    ///
+    /// As [`subscribe`](Self::subscribe).
+    pub async fn psubscribe_with<R: HandlerOutcome>(
+        &mut self,
+        pattern: impl ToArg,
+        handler: impl FnMut(Message<P>) -> R + Send + 'static,
+    ) -> Result<()> {
+        self.request_with(SubscriptionKind::Pattern, pattern, Handler::new(handler))
+            .await
+    }
+
+    /// Subscribes to a shard channel whose messages go to `handler`; as
+    /// [`subscribe_with`](Self::subscribe_with).
+    ///
+    /// # Errors
+    ///
+    /// As [`subscribe`](Self::subscribe).
+    pub async fn ssubscribe_with<R: HandlerOutcome>(
+        &mut self,
+        channel: impl ToArg,
+        handler: impl FnMut(Message<P>) -> R + Send + 'static,
+    ) -> Result<()> {
+        self.request_with(SubscriptionKind::Shard, channel, Handler::new(handler))
+            .await
     }
 
     /// Subscribes to a pattern whose messages go to the asynchronous `handler`; as
@@ -200,29 +271,6 @@ impl<P: FromPayload> PubSub<P> {
         .await
     }
 
-    // ---- unsubscribing ----
-
-    /// Ends the subscriptions to channels (`UNSUBSCRIBE`).
-    ///
-    /// Each name yields one [`Confirmation`](crate::Confirmation), also one that was not subscribed. Messages that the server sent
-    /// before it processed this come before the confirmation, none comes after it.
-    ///
-    /// # Errors
-    ///
-    /// No name at all is a [misuse](crate::ErrorKind::Misuse).
-    ///
-    /// # Cancel safety
-    ///
-    /// As [`subscribe`](Self::subscribe).
-    pub async fn unsubscribe<S>(&mut self, channels: impl ToArgs<S>) -> Result<()> {
-        self.request(
-            Verb::Unsubscribe,
-            SubscriptionKind::Channel,
-            names(channels),
-        )
-        .await
-    }
-
     /// Ends the subscriptions to patterns (`PUNSUBSCRIBE`); as [`unsubscribe`](Self::unsubscribe).
     ///
     /// # Errors
@@ -247,15 +295,6 @@ impl<P: FromPayload> PubSub<P> {
             .await
     }
 
-    /// Ends the subscriptions to all channels. Without any it does nothing.
-    ///
-    /// # Errors
-    ///
-    /// The object was closed.
-    pub async fn unsubscribe_all(&mut self) -> Result<()> {
-        self.end_all(SubscriptionKind::Channel).await
-    }
-
     /// Ends the subscriptions to all patterns. Without any it does nothing.
     ///
     /// # Errors
@@ -272,51 +311,6 @@ impl<P: FromPayload> PubSub<P> {
     /// The object was closed.
     pub async fn sunsubscribe_all(&mut self) -> Result<()> {
         self.end_all(SubscriptionKind::Shard).await
-    }
-
-    // ---- inside ----
-
-    async fn request(&mut self, verb: Verb, kind: SubscriptionKind, names: Vec<Arg>) -> Result<()> {
-        let names = encoded(&names, self.shared.charset())?;
-        if verb == Verb::Subscribe || self.handlers.ignore_ends() {
-            return request_encoded(&self.shared, verb, kind, names, Asker::Reader).await;
-        }
-        self.handlers.ending(kind, &names);
-        let outcome = request_encoded(&self.shared, verb, kind, names.clone(), Asker::Reader).await;
-        if outcome.is_err() {
-            self.handlers.not_ending(kind, &names);
-        }
-        outcome
-    }
-
-    async fn request_with(
-        &mut self,
-        kind: SubscriptionKind,
-        name: impl ToArg,
-        handler: Handler<P>,
-    ) -> Result<()> {
-        let name = one_name(&name, self.shared.charset())?;
-        let answer =
-            self.shared
-                .request(Verb::Subscribe, kind, vec![name.clone()], Asker::Reader)?;
-        let known = self.handlers.set(kind, name.clone(), handler);
-        let outcome = Confirming::new(Ok(answer)).await;
-        if outcome.is_err() {
-            self.handlers.put_back(kind, name, known);
-        }
-        outcome
-    }
-
-    async fn end_all(&mut self, kind: SubscriptionKind) -> Result<()> {
-        self.check_open()?;
-        if !self.handlers.ignore_ends() {
-            let names = self.shared.with(|subscriptions| subscriptions.wanted(kind));
-            self.handlers.ending(kind, &names);
-        }
-        match self.shared.request_end(kind)? {
-            Some(answer) => Confirming::new(Ok(answer)).await,
-            None => Ok(()),
-        }
     }
 }
 

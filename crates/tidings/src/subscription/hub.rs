@@ -7,10 +7,10 @@ use tidings_proto::Blob;
 use tidings_proto::pubsub::SubscriptionKind;
 use tokio::sync::Mutex;
 
-use crate::config::Config;
 use crate::driver::fanout::{Fanout, Leaving, SubscriberId};
+use crate::driver::place::Place;
 use crate::driver::subscriber::{Shared, SubscriberLink};
-use crate::driver::supervise::{self, Link};
+use crate::driver::supervise;
 use crate::error::{Error, Result};
 use crate::pool::Pool;
 use crate::pubsub::Confirming;
@@ -46,11 +46,7 @@ impl Hub {
     }
 
     /// The connection that is there, or a new one. It does not close for some time.
-    pub(crate) async fn connection(
-        &self,
-        config: &Arc<Config>,
-        pool: &Pool,
-    ) -> Result<Arc<Hubbed>> {
+    pub(crate) async fn connection(&self, place: &Place, pool: &Pool) -> Result<Arc<Hubbed>> {
         let came = Instant::now();
         // Those who come while it is being made wait for it here.
         let mut known = self.0.lock().await;
@@ -65,7 +61,7 @@ impl Hub {
             // It was made for them too: a thousand who wait do not try one after the other.
             return Err(error.clone());
         }
-        match Self::connect(config, pool).await {
+        match Self::connect(place, pool).await {
             Ok(hubbed) => {
                 known.connection = Some(Arc::clone(&hubbed));
                 Ok(hubbed)
@@ -77,13 +73,12 @@ impl Hub {
         }
     }
 
-    async fn connect(config: &Arc<Config>, pool: &Pool) -> Result<Arc<Hubbed>> {
+    async fn connect(place: &Place, pool: &Pool) -> Result<Arc<Hubbed>> {
         let permit = pool.permit().await?;
-        let connected = supervise::connect(config).await?;
-        let shared = Shared::new(Fanout::new(config.text_charset()));
-        let mut link = SubscriberLink::new(Arc::clone(config), Arc::clone(&shared));
-        link.connected(connected);
-        let serving = supervise::supervise(Arc::clone(config), link);
+        let connected = place.connect().await?;
+        let shared = Shared::new(Fanout::new(place.config().text_charset()));
+        let link = SubscriberLink::new(Arc::clone(&connected.config), Arc::clone(&shared));
+        let serving = supervise::supervise(place.clone(), connected, link);
         tokio::spawn(async move {
             serving.await;
             // Whoever still refers to a connection that has ended does not need it.

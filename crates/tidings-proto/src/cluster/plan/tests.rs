@@ -67,7 +67,15 @@ fn a_command_goes_where_its_keys_and_its_policy_say() {
     ));
     assert_eq!(plan("SMOVE a b m").unwrap_err(), Problem::SeveralSlots);
     assert_eq!(plan("MSETNX a 1 b 2").unwrap_err(), Problem::SeveralSlots);
-    assert_eq!(plan("FT.SEARCH a b").unwrap_err(), Problem::UnknownCommand);
+    let slot = |plan| match plan {
+        Ok(Plan::Slot(slot) | Plan::Near(slot)) => slot,
+        other => panic!("{other:?}"),
+    };
+    // Of what nobody knows, the first argument is taken for the key.
+    assert_eq!(slot(plan("JSON.GET a b")), Slot::of_key(b"a"));
+    assert_eq!(plan("FT._LIST").unwrap_err(), Problem::UnknownCommand);
+    assert!(matches!(plan("PUBLISH a b"), Ok(Plan::Near(_))));
+    assert_eq!(slot(plan("PUBLISH a b")), Slot::of_key(b"a"));
 }
 
 #[test]
@@ -255,8 +263,8 @@ fn a_command_that_is_not_for_one_slot_is_refused_by_number_and_name() {
             "command 2 (PUBLISH foo bar): it has no key that says which node is to run it",
         ),
         (
-            "JSON.GET foo",
-            "command 2 (JSON.GET foo): it is not known where its keys are",
+            "FT._LIST",
+            "command 2 (FT._LIST): it is not known where its keys are",
         ),
     ] {
         let bytes = pipeline(&["GET foo", line, "GET bar"]);

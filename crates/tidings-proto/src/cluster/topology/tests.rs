@@ -193,6 +193,45 @@ fn what_is_no_topology_is_an_error() {
     }
 }
 
+/// Two shards of a primary each, of which the first has the slots up to `last`.
+fn told(last: u16, healths: [Health; 2]) -> Topology {
+    let shard = |range, id: &str, health| TopologyShard {
+        ranges: vec![range],
+        nodes: vec![Node {
+            id: Some(id.into()),
+            health,
+            ..Node::at(asked(), Role::Primary)
+        }],
+    };
+    let [first, second] = healths;
+    Topology {
+        shards: vec![
+            shard(0..=last, "a", first),
+            shard(last + 1..=16383, "b", second),
+        ],
+    }
+}
+
+#[test]
+fn what_most_nodes_tell_counts_and_of_as_many_what_sees_more_nodes_in_good_health() {
+    use Health::{Failed, Online};
+    let (old, new) = (told(10, [Online; 2]), told(9, [Online; 2]));
+    let mut turned = new.clone();
+    turned.shards.reverse();
+    let all = [old.clone(), new.clone(), turned];
+    assert_eq!(Topology::most_agreed(&all), Some((&new, 2)));
+    assert_eq!(
+        Topology::most_agreed(&[old.clone(), new.clone()]),
+        Some((&old, 1))
+    );
+    let alone = told(10, [Online, Failed]);
+    assert_eq!(
+        Topology::most_agreed(&[alone, new.clone()]),
+        Some((&new, 1))
+    );
+    assert_eq!(Topology::most_agreed(&[]), None);
+}
+
 /// Some reply that is near to one of these.
 fn reply() -> impl Strategy<Value = Vec<u8>> {
     let word = prop::sample::select(vec![

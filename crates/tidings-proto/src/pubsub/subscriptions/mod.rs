@@ -274,6 +274,18 @@ impl Subscriptions {
         self.replay_open = 0;
     }
 
+    /// More is known of why messages were missed while the connection was away: `cause` takes the place of
+    /// [`GapCause::Disconnected`] in what was not told yet.
+    pub fn explain(&mut self, cause: GapCause) {
+        for table in [&mut self.channels, &mut self.patterns, &mut self.shards] {
+            for entry in table.entries.values_mut() {
+                if let Some((since, GapCause::Disconnected)) = entry.missed() {
+                    entry.set_missed(Some((since, cause)));
+                }
+            }
+        }
+    }
+
     // ---- what is to be sent ----
 
     /// Appends the next command to `out`. Each one that is written is answered in turn: the caller notes it in

@@ -1,5 +1,6 @@
 //! How a [`PubSub`] is made.
 
+use std::fmt;
 use std::future::IntoFuture;
 
 use bytes::Bytes;
@@ -8,7 +9,7 @@ use tidings_proto::ToArgs;
 use super::PubSub;
 use crate::blocking::runtime;
 use crate::error::Result;
-use crate::pubsub::{FromPayload, Overflow};
+use crate::pubsub::{FromPayload, OneNode, Origin, Overflow, Plain};
 
 /// Makes a [`PubSub`]; nothing is sent before it is [opened](Self::open).
 ///
@@ -29,26 +30,20 @@ use crate::pubsub::{FromPayload, Overflow};
 /// ```
 #[must_use = "nothing happens before it is opened"]
 #[derive(Debug)]
-pub struct PubSubBuilder<P = Bytes> {
-    inner: crate::PubSubBuilder<P>,
+pub struct PubSubBuilder<P = Bytes, O: Origin = Plain> {
+    inner: crate::PubSubBuilder<P, O>,
 }
 
-impl PubSubBuilder {
-    pub(in crate::blocking) fn new(inner: crate::PubSubBuilder) -> Self {
+impl<O: Origin> PubSubBuilder<Bytes, O> {
+    pub(in crate::blocking) fn new(inner: crate::PubSubBuilder<Bytes, O>) -> Self {
         Self { inner }
     }
 }
 
-impl<P> PubSubBuilder<P> {
+impl<P, O: Origin> PubSubBuilder<P, O> {
     /// Subscribes to these channels from the beginning: one name or many, of an iterator too.
     pub fn channels<S>(mut self, channels: impl ToArgs<S>) -> Self {
         self.inner = self.inner.channels(channels);
-        self
-    }
-
-    /// Subscribes to these patterns from the beginning, otherwise as [`channels`](Self::channels).
-    pub fn patterns<S>(mut self, patterns: impl ToArgs<S>) -> Self {
-        self.inner = self.inner.patterns(patterns);
         self
     }
 
@@ -71,21 +66,43 @@ impl<P> PubSubBuilder<P> {
     }
 
     /// Decodes each payload into a `T`; as [there](crate::PubSubBuilder::payload).
-    pub fn payload<T: FromPayload>(self) -> PubSubBuilder<T> {
+    pub fn payload<T: FromPayload>(self) -> PubSubBuilder<T, O> {
         PubSubBuilder {
             inner: self.inner.payload(),
         }
     }
 }
 
-impl<P: FromPayload> PubSubBuilder<P> {
+impl<P, O: Origin<Kinds = Plain>> PubSubBuilder<P, O> {
+    /// Subscribes to these patterns from the beginning, otherwise as [`channels`](Self::channels).
+    pub fn patterns<S>(mut self, patterns: impl ToArgs<S>) -> Self {
+        self.inner = self.inner.patterns(patterns);
+        self
+    }
+}
+
+impl<P> PubSubBuilder<P, OneNode> {
+    /// Reads from this node and no other; as [there](crate::PubSubBuilder::node).
+    pub fn node(mut self, address: impl fmt::Display) -> Self {
+        self.inner = self.inner.node(address);
+        self
+    }
+
+    /// Whether to read from a replica; as [there](crate::PubSubBuilder::read_from_replicas).
+    pub fn read_from_replicas(mut self, read: bool) -> Self {
+        self.inner = self.inner.read_from_replicas(read);
+        self
+    }
+}
+
+impl<P: FromPayload, O: Origin> PubSubBuilder<P, O> {
     /// Opens the connection, and waits until the server has confirmed the channels and patterns.
     ///
     /// # Errors
     ///
     /// No connection can be made, or [none is free](crate::Config::max_own_connections); a name that the server
     /// refuses.
-    pub fn open(self) -> Result<PubSub<P>> {
+    pub fn open(self) -> Result<PubSub<P, O::Kinds>> {
         runtime::wait(self.inner.into_future()).map(PubSub::new)
     }
 }

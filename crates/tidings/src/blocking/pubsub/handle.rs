@@ -1,5 +1,6 @@
 //! The part of a subscriber that can be cloned.
 
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
@@ -8,7 +9,7 @@ use tidings_proto::ToArgs;
 
 use crate::blocking::runtime;
 use crate::error::Result;
-use crate::pubsub::Confirming;
+use crate::pubsub::{Confirming, Kinds, Plain};
 
 /// Subscribes and unsubscribes for a [`PubSub`](super::PubSub) from elsewhere: another thread, or a handler.
 ///
@@ -27,14 +28,13 @@ use crate::pubsub::Confirming;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug, Clone)]
-pub struct PubSubHandle {
-    inner: crate::PubSubHandle,
+pub struct PubSubHandle<K = Plain> {
+    inner: crate::PubSubHandle<K>,
     waits: bool,
 }
 
-impl PubSubHandle {
-    pub(super) fn new(inner: crate::PubSubHandle) -> Self {
+impl<K> PubSubHandle<K> {
+    pub(super) fn new(inner: crate::PubSubHandle<K>) -> Self {
         Self { inner, waits: true }
     }
 
@@ -47,6 +47,26 @@ impl PubSubHandle {
         }
     }
 
+    /// Whether anything is wanted.
+    pub fn is_subscribed(&self) -> bool {
+        self.inner.is_subscribed()
+    }
+
+    /// Makes a request, and waits for the answer or sees whether it was refused at once.
+    fn ask(&self, request: impl FnOnce() -> Confirming) -> Result<()> {
+        if self.waits {
+            // Where it cannot wait, it asks for nothing.
+            return runtime::wait(async { request().await });
+        }
+        let mut cx = Context::from_waker(Waker::noop());
+        match Pin::new(&mut request()).poll(&mut cx) {
+            Poll::Ready(outcome) => outcome,
+            Poll::Pending => Ok(()),
+        }
+    }
+}
+
+impl<K: Kinds> PubSubHandle<K> {
     /// Subscribes to channels; as [`PubSub::subscribe`](super::PubSub::subscribe).
     ///
     /// # Errors
@@ -56,6 +76,17 @@ impl PubSubHandle {
         self.ask(|| self.inner.subscribe(channels))
     }
 
+    /// Ends subscriptions to channels; as [`PubSub::unsubscribe`](super::PubSub::unsubscribe).
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn unsubscribe<S>(&self, channels: impl ToArgs<S>) -> Result<()> {
+        self.ask(|| self.inner.unsubscribe(channels))
+    }
+}
+
+impl PubSubHandle {
     /// Subscribes to patterns; as [`PubSub::psubscribe`](super::PubSub::psubscribe).
     ///
     /// # Errors
@@ -72,15 +103,6 @@ impl PubSubHandle {
     /// As there.
     pub fn ssubscribe<S>(&self, channels: impl ToArgs<S>) -> Result<()> {
         self.ask(|| self.inner.ssubscribe(channels))
-    }
-
-    /// Ends subscriptions to channels; as [`PubSub::unsubscribe`](super::PubSub::unsubscribe).
-    ///
-    /// # Errors
-    ///
-    /// As there.
-    pub fn unsubscribe<S>(&self, channels: impl ToArgs<S>) -> Result<()> {
-        self.ask(|| self.inner.unsubscribe(channels))
     }
 
     /// Ends subscriptions to patterns; as [`PubSub::punsubscribe`](super::PubSub::punsubscribe).
@@ -100,22 +122,19 @@ impl PubSubHandle {
     pub fn sunsubscribe<S>(&self, channels: impl ToArgs<S>) -> Result<()> {
         self.ask(|| self.inner.sunsubscribe(channels))
     }
+}
 
-    /// Whether anything is wanted.
-    pub fn is_subscribed(&self) -> bool {
-        self.inner.is_subscribed()
+impl<K> Clone for PubSubHandle<K> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: self.inner.clone(),
+            waits: self.waits,
+        }
     }
+}
 
-    /// Makes a request, and waits for the answer or sees whether it was refused at once.
-    fn ask(&self, request: impl FnOnce() -> Confirming) -> Result<()> {
-        if self.waits {
-            // Where it cannot wait, it asks for nothing.
-            return runtime::wait(async { request().await });
-        }
-        let mut cx = Context::from_waker(Waker::noop());
-        match Pin::new(&mut request()).poll(&mut cx) {
-            Poll::Ready(outcome) => outcome,
-            Poll::Pending => Ok(()),
-        }
+impl<K> fmt::Debug for PubSubHandle<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt(f)
     }
 }

@@ -17,7 +17,7 @@ pub use thread::PubSubThread;
 
 use super::runtime;
 use crate::error::{Error, Result};
-use crate::pubsub::{FromPayload, Gap, HandlerOutcome, Message, Stats};
+use crate::pubsub::{FromPayload, Gap, HandlerOutcome, Kinds, Message, Plain, Stats};
 
 /// A subscriber with a connection of its own, which a thread reads.
 ///
@@ -67,12 +67,12 @@ use crate::pubsub::{FromPayload, Gap, HandlerOutcome, Message, Stats};
 /// # Ok(())
 /// # }
 /// ```
-pub struct PubSub<P = Bytes> {
-    inner: crate::PubSub<P>,
+pub struct PubSub<P = Bytes, K = Plain> {
+    inner: crate::PubSub<P, K>,
 }
 
-impl<P: FromPayload> PubSub<P> {
-    fn new(inner: crate::PubSub<P>) -> Self {
+impl<P: FromPayload, K: Kinds> PubSub<P, K> {
+    fn new(inner: crate::PubSub<P, K>) -> Self {
         Self { inner }
     }
 
@@ -90,24 +90,6 @@ impl<P: FromPayload> PubSub<P> {
     /// [misuse](crate::ErrorKind::Misuse), before anything is sent.
     pub fn subscribe<S>(&mut self, channels: impl ToArgs<S>) -> Result<()> {
         runtime::wait(self.inner.subscribe(channels))
-    }
-
-    /// Subscribes to patterns (`PSUBSCRIBE`); otherwise as [`subscribe`](Self::subscribe).
-    ///
-    /// # Errors
-    ///
-    /// As [`subscribe`](Self::subscribe).
-    pub fn psubscribe<S>(&mut self, patterns: impl ToArgs<S>) -> Result<()> {
-        runtime::wait(self.inner.psubscribe(patterns))
-    }
-
-    /// Subscribes to shard channels on this server (`SSUBSCRIBE`); otherwise as [`subscribe`](Self::subscribe).
-    ///
-    /// # Errors
-    ///
-    /// As [`subscribe`](Self::subscribe).
-    pub fn ssubscribe<S>(&mut self, channels: impl ToArgs<S>) -> Result<()> {
-        runtime::wait(self.inner.ssubscribe(channels))
     }
 
     /// Subscribes to a channel whose messages go to `handler`.
@@ -134,6 +116,118 @@ impl<P: FromPayload> PubSub<P> {
         handler: impl FnMut(Message<P>) -> R + Send + 'static,
     ) -> Result<()> {
         runtime::wait(self.inner.subscribe_with(channel, handler))
+    }
+
+    /// Runs `handler` for each gap that is read. The gap is an event as well.
+    pub fn on_gap(&mut self, handler: impl FnMut(&Gap) + Send + 'static) {
+        self.inner.on_gap(handler);
+    }
+
+    // ---- unsubscribing ----
+
+    /// Ends the subscriptions to channels (`UNSUBSCRIBE`).
+    ///
+    /// Each name yields one [`Confirmation`](crate::Confirmation), also one that was not subscribed. Messages that the
+    /// server sent before it processed this come before the confirmation, none comes after it.
+    ///
+    /// # Errors
+    ///
+    /// No name at all is a [misuse](crate::ErrorKind::Misuse).
+    pub fn unsubscribe<S>(&mut self, channels: impl ToArgs<S>) -> Result<()> {
+        runtime::wait(self.inner.unsubscribe(channels))
+    }
+
+    /// Ends the subscriptions to all channels. Without any it does nothing.
+    ///
+    /// # Errors
+    ///
+    /// The object was closed.
+    pub fn unsubscribe_all(&mut self) -> Result<()> {
+        runtime::wait(self.inner.unsubscribe_all())
+    }
+
+    // ---- looking ----
+
+    /// Waits until the server has answered a PING that is sent now; while a connection is being made, on that one.
+    /// It never shows up as an event.
+    ///
+    /// # Errors
+    ///
+    /// The connection was lost before the answer came, or an attempt to make one failed.
+    pub fn ping(&mut self) -> Result<()> {
+        runtime::wait(self.inner.ping())
+    }
+
+    /// The channels that are wanted, in the order of subscription.
+    pub fn channels(&self) -> Vec<Bytes> {
+        self.inner.channels()
+    }
+
+    /// Whether anything is wanted; `false` once it was closed or has ended.
+    pub fn is_subscribed(&self) -> bool {
+        self.inner.is_subscribed()
+    }
+
+    /// Each name as it is wanted and as the server has confirmed it, and why the two differ if they do.
+    pub fn subscriptions(&self) -> Vec<SubscriptionStatus> {
+        self.inner.subscriptions()
+    }
+
+    /// Why there is no connection at the moment, if an attempt to make one has failed.
+    pub fn last_connect_error(&self) -> Option<Error> {
+        self.inner.last_connect_error()
+    }
+
+    /// Counters.
+    pub fn stats(&self) -> Stats {
+        self.inner.stats()
+    }
+
+    /// A part that can be cloned, and that subscribes and unsubscribes from elsewhere, also within a handler.
+    pub fn handle(&self) -> PubSubHandle<K> {
+        PubSubHandle::new(self.inner.handle())
+    }
+
+    // ---- ending ----
+
+    /// Unsubscribes from everything and closes the connection; what the server sent before can still be read, then
+    /// the iterator ends.
+    ///
+    /// # Errors
+    ///
+    /// The object was closed.
+    pub fn drain(&mut self) -> Result<()> {
+        runtime::wait(self.inner.drain())
+    }
+
+    /// Closes the connection. What was not read is dropped; any further use is a
+    /// [misuse](crate::ErrorKind::Misuse), but closing again does nothing.
+    ///
+    /// # Errors
+    ///
+    /// It is called in [asynchronous code](super#asynchronous-code), and nothing is closed.
+    pub fn close(&mut self) -> Result<()> {
+        runtime::wait(self.inner.close())
+    }
+}
+
+impl<P: FromPayload> PubSub<P> {
+    /// Subscribes to patterns (`PSUBSCRIBE`); otherwise as [`subscribe`](Self::subscribe).
+    ///
+    /// # Errors
+    ///
+    /// As [`subscribe`](Self::subscribe).
+    pub fn psubscribe<S>(&mut self, patterns: impl ToArgs<S>) -> Result<()> {
+        runtime::wait(self.inner.psubscribe(patterns))
+    }
+
+    /// Subscribes to shard channels on this server (`SSUBSCRIBE`); otherwise as [`subscribe`](Self::subscribe).
+    ///
+    /// # Errors
+    ///
+    /// As [`subscribe`](Self::subscribe).
+    pub fn ssubscribe<S>(&mut self, channels: impl ToArgs<S>) -> Result<()> {
+        runtime::wait(self.inner.ssubscribe(channels))
     }
 
     /// Subscribes to a pattern whose messages go to `handler`; as [`subscribe_with`](Self::subscribe_with).
@@ -163,25 +257,6 @@ impl<P: FromPayload> PubSub<P> {
         runtime::wait(self.inner.ssubscribe_with(channel, handler))
     }
 
-    /// Runs `handler` for each gap that is read. The gap is an event as well.
-    pub fn on_gap(&mut self, handler: impl FnMut(&Gap) + Send + 'static) {
-        self.inner.on_gap(handler);
-    }
-
-    // ---- unsubscribing ----
-
-    /// Ends the subscriptions to channels (`UNSUBSCRIBE`).
-    ///
-    /// Each name yields one [`Confirmation`](crate::Confirmation), also one that was not subscribed. Messages that the
-    /// server sent before it processed this come before the confirmation, none comes after it.
-    ///
-    /// # Errors
-    ///
-    /// No name at all is a [misuse](crate::ErrorKind::Misuse).
-    pub fn unsubscribe<S>(&mut self, channels: impl ToArgs<S>) -> Result<()> {
-        runtime::wait(self.inner.unsubscribe(channels))
-    }
-
     /// Ends the subscriptions to patterns (`PUNSUBSCRIBE`); as [`unsubscribe`](Self::unsubscribe).
     ///
     /// # Errors
@@ -198,15 +273,6 @@ impl<P: FromPayload> PubSub<P> {
     /// As [`unsubscribe`](Self::unsubscribe).
     pub fn sunsubscribe<S>(&mut self, channels: impl ToArgs<S>) -> Result<()> {
         runtime::wait(self.inner.sunsubscribe(channels))
-    }
-
-    /// Ends the subscriptions to all channels. Without any it does nothing.
-    ///
-    /// # Errors
-    ///
-    /// The object was closed.
-    pub fn unsubscribe_all(&mut self) -> Result<()> {
-        runtime::wait(self.inner.unsubscribe_all())
     }
 
     /// Ends the subscriptions to all patterns. Without any it does nothing.
@@ -227,23 +293,6 @@ impl<P: FromPayload> PubSub<P> {
         runtime::wait(self.inner.sunsubscribe_all())
     }
 
-    // ---- looking ----
-
-    /// Waits until the server has answered a PING that is sent now; while a connection is being made, on that one.
-    /// It never shows up as an event.
-    ///
-    /// # Errors
-    ///
-    /// The connection was lost before the answer came, or an attempt to make one failed.
-    pub fn ping(&mut self) -> Result<()> {
-        runtime::wait(self.inner.ping())
-    }
-
-    /// The channels that are wanted, in the order of subscription.
-    pub fn channels(&self) -> Vec<Bytes> {
-        self.inner.channels()
-    }
-
     /// The patterns that are wanted, in the order of subscription.
     pub fn patterns(&self) -> Vec<Bytes> {
         self.inner.patterns()
@@ -253,56 +302,9 @@ impl<P: FromPayload> PubSub<P> {
     pub fn shard_channels(&self) -> Vec<Bytes> {
         self.inner.shard_channels()
     }
-
-    /// Whether anything is wanted; `false` once it was closed or has ended.
-    pub fn is_subscribed(&self) -> bool {
-        self.inner.is_subscribed()
-    }
-
-    /// Each name as it is wanted and as the server has confirmed it, and why the two differ if they do.
-    pub fn subscriptions(&self) -> Vec<SubscriptionStatus> {
-        self.inner.subscriptions()
-    }
-
-    /// Why there is no connection at the moment, if an attempt to make one has failed.
-    pub fn last_connect_error(&self) -> Option<Error> {
-        self.inner.last_connect_error()
-    }
-
-    /// Counters.
-    pub fn stats(&self) -> Stats {
-        self.inner.stats()
-    }
-
-    /// A part that can be cloned, and that subscribes and unsubscribes from elsewhere, also within a handler.
-    pub fn handle(&self) -> PubSubHandle {
-        PubSubHandle::new(self.inner.handle())
-    }
-
-    // ---- ending ----
-
-    /// Unsubscribes from everything and closes the connection; what the server sent before can still be read, then
-    /// the iterator ends.
-    ///
-    /// # Errors
-    ///
-    /// The object was closed.
-    pub fn drain(&mut self) -> Result<()> {
-        runtime::wait(self.inner.drain())
-    }
-
-    /// Closes the connection. What was not read is dropped; any further use is a
-    /// [misuse](crate::ErrorKind::Misuse), but closing again does nothing.
-    ///
-    /// # Errors
-    ///
-    /// It is called in [asynchronous code](super#asynchronous-code), and nothing is closed.
-    pub fn close(&mut self) -> Result<()> {
-        runtime::wait(self.inner.close())
-    }
 }
 
-impl<P> fmt::Debug for PubSub<P> {
+impl<P, K> fmt::Debug for PubSub<P, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.inner.fmt(f)
     }

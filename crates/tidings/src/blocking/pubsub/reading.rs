@@ -8,9 +8,9 @@ use crate::blocking::runtime::{self, LOOK, deadline};
 use crate::blocking::timeout_iter::{ReadWithin, TimeoutIter};
 use crate::error::Result;
 use crate::pubsub::step::Step;
-use crate::pubsub::{Event, FromPayload};
+use crate::pubsub::{Event, FromPayload, Kinds};
 
-impl<P: FromPayload> PubSub<P> {
+impl<P: FromPayload, K: Kinds> PubSub<P, K> {
     /// The next event, waiting for it so long at most; `None` if none came.
     ///
     /// `None` also if what came was a handled message or an ignored confirmation, at once. Without a subscription it
@@ -120,7 +120,7 @@ impl<P: FromPayload> PubSub<P> {
 /// [`drain`](PubSub::drain).
 ///
 /// After a new subscription it can be read again. An `Err` item does not end it.
-impl<P: FromPayload> Iterator for PubSub<P> {
+impl<P: FromPayload, K: Kinds> Iterator for PubSub<P, K> {
     type Item = Result<Event<P>>;
 
     #[inline]
@@ -132,7 +132,7 @@ impl<P: FromPayload> Iterator for PubSub<P> {
     }
 }
 
-impl<P: FromPayload> ReadWithin for PubSub<P> {
+impl<P: FromPayload, K: Kinds> ReadWithin for PubSub<P, K> {
     type Item = Result<Event<P>>;
 
     #[inline]

@@ -15,7 +15,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::pubsub::handler::Handler;
 use crate::pubsub::running::Runner;
 use crate::pubsub::running::control::Control;
-use crate::pubsub::{FromPayload, HandlerOutcome, Message, RunOptions, SpawnError, Stopper};
+use crate::pubsub::{
+    FromPayload, HandlerOutcome, Kinds, Message, Plain, RunOptions, SpawnError, Stopper,
+};
 
 /// How much of a subscription's name stands in the name of its thread.
 const SHOWN: usize = 40;
@@ -47,13 +49,13 @@ const SHOWN: usize = 40;
 /// # }
 /// ```
 #[must_use = "dropping it stops it: keep it, or detach it"]
-pub struct PubSubThread<P = Bytes> {
-    control: Arc<Control<P>>,
+pub struct PubSubThread<P = Bytes, K = Plain> {
+    control: Arc<Control<P, K>>,
     id: ThreadId,
     detached: bool,
 }
 
-impl<P: FromPayload> PubSub<P> {
+impl<P: FromPayload, K: Kinds> PubSub<P, K> {
     /// Runs it in the background: a thread of its own reads it, and its handlers take the messages. The thread has the
     /// name of the first subscription.
     ///
@@ -63,7 +65,7 @@ impl<P: FromPayload> PubSub<P> {
     ///
     /// A subscription without a handler, of which it names the first channel, or pattern, or shard channel; a subscriber
     /// that was closed; a thread that cannot be started. The error has the subscriber, and `?` drops it.
-    pub fn run_in_thread(self) -> Result<PubSubThread<P>, SpawnError<Self>> {
+    pub fn run_in_thread(self) -> Result<PubSubThread<P, K>, SpawnError<Self>> {
         self.run_in_thread_with(RunOptions::new())
     }
 
@@ -75,7 +77,7 @@ impl<P: FromPayload> PubSub<P> {
     pub fn run_in_thread_with(
         self,
         options: RunOptions,
-    ) -> Result<PubSubThread<P>, SpawnError<Self>> {
+    ) -> Result<PubSubThread<P, K>, SpawnError<Self>> {
         let name = self.thread_name();
         let runner = Runner::new(self.inner, options, true);
         let runner = runner.map_err(|refused| refused.map(Self::new))?;
@@ -85,7 +87,7 @@ impl<P: FromPayload> PubSub<P> {
         let run = move || {
             if let Ok(runner) = taken.recv() {
                 // The runtime is there, since the subscriber has come of it; what runs tells its end itself.
-                let _ = runtime::wait_until::<Runner<P>>(runner, None);
+                let _ = runtime::wait_until::<Runner<P, K>>(runner, None);
             }
         };
         let id = match thread::Builder::new().name(name).spawn(run) {
@@ -106,8 +108,8 @@ impl<P: FromPayload> PubSub<P> {
     }
 
     fn thread_name(&self) -> String {
-        let names = [self.channels(), self.patterns(), self.shard_channels()];
-        let first = names.iter().find_map(|names| names.first());
+        let names = self.inner.wanted_names();
+        let first = names.first();
         let shown = first.map(|name| String::from_utf8_lossy(name).into_owned());
         let shown = shown.unwrap_or_else(|| "nothing".to_owned());
         let shown = shown.chars().filter(|c| !c.is_control()).take(SHOWN);
@@ -117,19 +119,19 @@ impl<P: FromPayload> PubSub<P> {
 
 /// Methods that subscribe with a handler.
 macro_rules! subscribing {
-    ($($(#[$meta:meta])* $method:ident $kind:ident;)+) => {$(
+    ($($(#[$meta:meta])* $method:ident $kind:expr;)+) => {$(
         $(#[$meta])*
         pub fn $method<R: HandlerOutcome>(
             &self,
             name: impl ToArg,
             handler: impl FnMut(Message<P>) -> R + Send + 'static,
         ) -> Result<()> {
-            self.subscribe(SubscriptionKind::$kind, &name, Handler::new(handler))
+            self.subscribe($kind, &name, Handler::new(handler))
         }
     )+};
 }
 
-impl<P: FromPayload> PubSubThread<P> {
+impl<P: FromPayload, K: Kinds> PubSubThread<P, K> {
     /// Tells it to stop, waits for its end, and gives the subscriber back: with its subscriptions and its handlers, and
     /// behind the last message that was handled.
     ///
@@ -139,7 +141,7 @@ impl<P: FromPayload> PubSubThread<P> {
     ///
     /// The error that has ended it: then the subscriber is closed. A [misuse](crate::ErrorKind::Misuse) if the subscriber
     /// was given back before, or if a handler of it waits here for itself.
-    pub fn stop(&self) -> Result<PubSub<P>> {
+    pub fn stop(&self) -> Result<PubSub<P, K>> {
         self.control.stopper().stop();
         self.check_outside()?;
         runtime::wait_until(self.control.wait(), None)?;
@@ -152,7 +154,7 @@ impl<P: FromPayload> PubSubThread<P> {
     /// # Errors
     ///
     /// As [`stop`](Self::stop).
-    pub fn join(&self, timeout: impl Into<Option<Duration>>) -> Result<Option<PubSub<P>>> {
+    pub fn join(&self, timeout: impl Into<Option<Duration>>) -> Result<Option<PubSub<P, K>>> {
         self.check_outside()?;
         let timeout = timeout.into();
         // A time beyond what a clock can show is for ever.
@@ -169,19 +171,7 @@ impl<P: FromPayload> PubSubThread<P> {
         /// # Errors
         ///
         /// As there. It has ended; or a handler of it waits here for itself.
-        subscribe_with Channel;
-        /// Subscribes to a pattern with a handler; as [`subscribe_with`](Self::subscribe_with).
-        ///
-        /// # Errors
-        ///
-        /// As there.
-        psubscribe_with Pattern;
-        /// Subscribes to a shard channel with a handler; as [`subscribe_with`](Self::subscribe_with).
-        ///
-        /// # Errors
-        ///
-        /// As there.
-        ssubscribe_with Shard;
+        subscribe_with K::CHANNEL;
     }
 
     fn subscribe(
@@ -205,7 +195,24 @@ impl<P: FromPayload> PubSubThread<P> {
     }
 }
 
-impl<P> PubSubThread<P> {
+impl<P: FromPayload> PubSubThread<P> {
+    subscribing! {
+        /// Subscribes to a pattern with a handler; as [`subscribe_with`](Self::subscribe_with).
+        ///
+        /// # Errors
+        ///
+        /// As there.
+        psubscribe_with SubscriptionKind::Pattern;
+        /// Subscribes to a shard channel with a handler; as [`subscribe_with`](Self::subscribe_with).
+        ///
+        /// # Errors
+        ///
+        /// As there.
+        ssubscribe_with SubscriptionKind::Shard;
+    }
+}
+
+impl<P, K> PubSubThread<P, K> {
     /// Whether it has not ended.
     pub fn is_running(&self) -> bool {
         self.control.is_running()
@@ -217,7 +224,7 @@ impl<P> PubSubThread<P> {
     }
 
     /// What unsubscribes from elsewhere, also from within its handlers.
-    pub fn handle(&self) -> PubSubHandle {
+    pub fn handle(&self) -> PubSubHandle<K> {
         PubSubHandle::new(self.control.handle().clone())
     }
 
@@ -228,7 +235,7 @@ impl<P> PubSubThread<P> {
     }
 }
 
-impl<P> Drop for PubSubThread<P> {
+impl<P, K> Drop for PubSubThread<P, K> {
     fn drop(&mut self) {
         if !self.detached {
             self.control.stopper().stop();
@@ -236,7 +243,7 @@ impl<P> Drop for PubSubThread<P> {
     }
 }
 
-impl<P> fmt::Debug for PubSubThread<P> {
+impl<P, K> fmt::Debug for PubSubThread<P, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PubSubThread")
             .field("running", &self.is_running())

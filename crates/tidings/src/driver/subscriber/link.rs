@@ -11,6 +11,7 @@ use tidings_proto::{Connection, Event, ProtocolError};
 use super::single::why;
 use super::{Answer, Outlet, Shared, Staged, State};
 use crate::config::Config;
+use crate::driver::place::Departure;
 use crate::driver::supervise::{self, Connected, End, Link};
 use crate::driver::{Alarm, Wire, yield_turn};
 use crate::error::{Error, Result};
@@ -65,11 +66,12 @@ impl<O: Outlet> SubscriberLink<O> {
         }
     }
 
-    fn lose(&mut self, error: Error) -> End {
+    fn lose(&mut self, error: Error, cause: GapCause) -> End {
         let Some(line) = self.line.take() else {
             return End::Lost(error);
         };
-        self.shared.lock().disconnected(line.connection, &error);
+        let mut state = self.shared.lock();
+        state.disconnected(line.connection, &error, cause);
         End::Lost(error)
     }
 
@@ -189,7 +191,12 @@ impl<O: Outlet> State<O> {
         self.settle();
     }
 
-    pub(crate) fn disconnected(&mut self, connection: Connection<Ping>, error: &Error) {
+    pub(crate) fn disconnected(
+        &mut self,
+        connection: Connection<Ping>,
+        error: &Error,
+        cause: GapCause,
+    ) {
         let last_heard = connection.last_heard();
         for ping in connection.into_requests() {
             let Ping::Asked(answer) = ping else { continue };
@@ -199,7 +206,7 @@ impl<O: Outlet> State<O> {
             self.later.answer(answer, Err(error));
         }
         self.pinged = 0;
-        self.subscriptions.lost(last_heard, GapCause::Disconnected);
+        self.subscriptions.lost(last_heard, cause);
         self.outlet
             .connected(false, &mut self.subscriptions, &mut self.later);
         self.settle();
@@ -305,13 +312,18 @@ impl<O: Outlet> State<O> {
 }
 
 impl<O: Outlet> Link for SubscriberLink<O> {
-    fn connected(&mut self, Connected { wire, info }: Connected) {
+    fn connected(&mut self, connected: Connected, moved: Option<GapCause>) {
+        let Connected { wire, info, config } = connected;
+        self.config = config;
         let options = supervise::options(&self.config, &info, true);
         let connection = Connection::new(options, Instant::now());
         let mut locked = self.shared.lock();
         let state = &mut *locked;
         state.link.reconnects += u64::from(self.connected_before);
         state.trouble = None;
+        if let Some(cause) = moved {
+            state.subscriptions.explain(cause);
+        }
         state.connected();
         drop(locked);
         self.connected_before = true;
@@ -326,8 +338,12 @@ impl<O: Outlet> Link for SubscriberLink<O> {
     fn poll_run(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         match std::task::ready!(self.poll_line(cx)) {
             Ok(end) => Poll::Ready(end),
-            Err(error) => Poll::Ready(self.lose(error)),
+            Err(error) => Poll::Ready(self.lose(error, GapCause::Disconnected)),
         }
+    }
+
+    fn leave(&mut self, departure: Departure) -> End {
+        self.lose(departure.error, departure.cause)
     }
 
     fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<()> {

@@ -70,23 +70,23 @@ pub(super) struct Asked<P> {
     pub(super) answer: oneshot::Sender<Result<()>>,
 }
 
-pub(crate) struct Control<P> {
+pub(crate) struct Control<P, K> {
     stopper: Stopper,
-    handle: PubSubHandle,
-    state: Mutex<State<P>>,
+    handle: PubSubHandle<K>,
+    state: Mutex<State<P, K>>,
     ended: watch::Sender<bool>,
 }
 
-enum State<P> {
+enum State<P, K> {
     Running(Vec<Asked<P>>),
-    Ended(Box<PubSub<P>>),
+    Ended(Box<PubSub<P, K>>),
     Failed(Error),
     /// Somebody has it.
     Taken,
 }
 
-impl<P> Control<P> {
-    pub(super) fn new(handle: PubSubHandle) -> Self {
+impl<P, K> Control<P, K> {
+    pub(super) fn new(handle: PubSubHandle<K>) -> Self {
         Self {
             stopper: Stopper(Arc::default()),
             handle,
@@ -99,7 +99,7 @@ impl<P> Control<P> {
         &self.stopper
     }
 
-    pub(crate) fn handle(&self) -> &PubSubHandle {
+    pub(crate) fn handle(&self) -> &PubSubHandle<K> {
         &self.handle
     }
 
@@ -144,7 +144,7 @@ impl<P> Control<P> {
         }
     }
 
-    pub(super) fn end(self: &Arc<Self>, outcome: Result<PubSub<P>>) {
+    pub(super) fn end(self: &Arc<Self>, outcome: Result<PubSub<P, K>>) {
         if let Err(error) = &outcome
             && Arc::strong_count(self) == 1
         {
@@ -171,7 +171,7 @@ impl<P> Control<P> {
     }
 
     /// What it came to. The subscriber is there once.
-    pub(crate) fn take(&self) -> Result<PubSub<P>> {
+    pub(crate) fn take(&self) -> Result<PubSub<P, K>> {
         let mut state = lock(&self.state);
         match std::mem::replace(&mut *state, State::Taken) {
             State::Ended(pubsub) => Ok(*pubsub),

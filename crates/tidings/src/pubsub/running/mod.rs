@@ -25,7 +25,7 @@ pub use task::PubSubTask;
 use super::event::shown;
 use super::handler::{Handler, panic_text};
 use super::step::Step;
-use super::{Confirming, Event, FromPayload, PubSub, TURN};
+use super::{Confirming, Event, FromPayload, Kinds, PubSub, TURN};
 use crate::driver::subscriber::single::Asker;
 use crate::error::{Error, ErrorKind, Result};
 use control::{Asked, Control};
@@ -35,10 +35,10 @@ use control::{Asked, Control};
 const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_secs(1));
 
 /// Reads a subscriber until it is told to stop, an error ends it, or no subscription is left.
-pub(crate) struct Runner<P> {
+pub(crate) struct Runner<P, K> {
     /// Until the end.
-    pubsub: Option<PubSub<P>>,
-    control: Arc<Control<P>>,
+    pubsub: Option<PubSub<P, K>>,
+    control: Arc<Control<P, K>>,
     options: RunOptions,
     pauses: Backoff,
     pause: Option<Pin<Box<Sleep>>>,
@@ -63,13 +63,13 @@ struct Answering<P> {
     answer: oneshot::Sender<Result<()>>,
 }
 
-impl<P: FromPayload> Runner<P> {
+impl<P: FromPayload, K: Kinds> Runner<P, K> {
     /// Takes a subscriber of which each subscription has a handler, or gives it back.
     pub(crate) fn new(
-        pubsub: PubSub<P>,
+        pubsub: PubSub<P, K>,
         options: RunOptions,
         on_thread: bool,
-    ) -> Result<Self, SpawnError<PubSub<P>>> {
+    ) -> Result<Self, SpawnError<PubSub<P, K>>> {
         if let Err(error) = pubsub.check_open() {
             return Err(SpawnError::new(error, pubsub));
         }
@@ -92,20 +92,20 @@ impl<P: FromPayload> Runner<P> {
         })
     }
 
-    pub(crate) fn control(&self) -> Arc<Control<P>> {
+    pub(crate) fn control(&self) -> Arc<Control<P, K>> {
         Arc::clone(&self.control)
     }
 
     /// What was to be run, if it cannot be.
     #[cfg(feature = "blocking")]
-    pub(crate) fn give_up(mut self) -> PubSub<P> {
+    pub(crate) fn give_up(mut self) -> PubSub<P, K> {
         let pubsub = self.pubsub.take();
         let pubsub = pubsub.expect("it is there until it has ended");
         pubsub.shared.set_running(false);
         pubsub
     }
 
-    fn poll_end(&mut self, pubsub: &mut PubSub<P>, cx: &mut Context<'_>) -> Poll<Result<()>> {
+    fn poll_end(&mut self, pubsub: &mut PubSub<P, K>, cx: &mut Context<'_>) -> Poll<Result<()>> {
         self.control.stopper().listen(cx);
         self.subscribe(pubsub);
         self.poll_answers(pubsub, cx);
@@ -148,7 +148,12 @@ impl<P: FromPayload> Runner<P> {
     }
 
     /// One step, or the end of the handler at work and no more. A panic is an error as well.
-    fn poll_step(&self, pubsub: &mut PubSub<P>, last: bool, cx: &mut Context<'_>) -> Poll<Step<P>> {
+    fn poll_step(
+        &self,
+        pubsub: &mut PubSub<P, K>,
+        last: bool,
+        cx: &mut Context<'_>,
+    ) -> Poll<Step<P>> {
         #[cfg(feature = "blocking")]
         let _handling = self.on_thread.then(|| pubsub.handling());
         let step = catch_unwind(AssertUnwindSafe(|| match last {
@@ -183,7 +188,7 @@ impl<P: FromPayload> Runner<P> {
     }
 
     /// Subscribes to what was asked for meanwhile.
-    fn subscribe(&mut self, pubsub: &mut PubSub<P>) {
+    fn subscribe(&mut self, pubsub: &mut PubSub<P, K>) {
         for asked in self.control.asked() {
             let Asked {
                 kind,
@@ -211,7 +216,7 @@ impl<P: FromPayload> Runner<P> {
         }
     }
 
-    fn poll_answers(&mut self, pubsub: &mut PubSub<P>, cx: &mut Context<'_>) {
+    fn poll_answers(&mut self, pubsub: &mut PubSub<P, K>, cx: &mut Context<'_>) {
         let mut at = 0;
         while let Some(answering) = self.answering.get_mut(at) {
             let Poll::Ready(outcome) = Pin::new(&mut answering.confirming).poll(cx) else {
@@ -230,7 +235,7 @@ impl<P: FromPayload> Runner<P> {
     }
 }
 
-impl<P: FromPayload> Future for Runner<P> {
+impl<P: FromPayload, K: Kinds> Future for Runner<P, K> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -255,9 +260,9 @@ impl<P: FromPayload> Future for Runner<P> {
     }
 }
 
-impl<P> Unpin for Runner<P> {}
+impl<P, K> Unpin for Runner<P, K> {}
 
-impl<P> Drop for Runner<P> {
+impl<P, K> Drop for Runner<P, K> {
     /// The runtime may end before the task does.
     fn drop(&mut self) {
         drop(self.pubsub.take());
@@ -268,7 +273,7 @@ impl<P> Drop for Runner<P> {
     }
 }
 
-impl<P: FromPayload> PubSub<P> {
+impl<P: FromPayload, K: Kinds> PubSub<P, K> {
     /// The end of the handler at work, if there is one.
     fn poll_last_step(&mut self, cx: &mut Context<'_>) -> Poll<Step<P>> {
         Poll::Ready(match ready!(self.poll_handler(cx)) {

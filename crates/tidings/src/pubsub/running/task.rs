@@ -13,7 +13,9 @@ use tokio::task;
 use tokio::time;
 
 use super::super::handler::Handler;
-use super::super::{Confirming, FromPayload, HandlerOutcome, Message, PubSub, PubSubHandle};
+use super::super::{
+    Confirming, FromPayload, HandlerOutcome, Kinds, Message, Plain, PubSub, PubSubHandle,
+};
 use super::control::Control;
 use super::{RunOptions, Runner, SpawnError, Stopper};
 use crate::error::{Error, Result};
@@ -45,13 +47,13 @@ use crate::error::{Error, Result};
 /// # }
 /// ```
 #[must_use = "dropping it stops it: keep it, or detach it"]
-pub struct PubSubTask<P = Bytes> {
-    control: Arc<Control<P>>,
+pub struct PubSubTask<P = Bytes, K = Plain> {
+    control: Arc<Control<P, K>>,
     id: task::Id,
     detached: bool,
 }
 
-impl<P: FromPayload> PubSub<P> {
+impl<P: FromPayload, K: Kinds> PubSub<P, K> {
     /// Runs it in the background: a task of this runtime reads it, and its handlers take the messages.
     ///
     /// Nothing is polled for and nothing is late: the task waits for the socket.
@@ -60,7 +62,7 @@ impl<P: FromPayload> PubSub<P> {
     ///
     /// A subscription without a handler, of which it names the first channel, or pattern, or shard channel; a subscriber
     /// that was closed; a call outside of a tokio runtime. The error has the subscriber, and `?` drops it.
-    pub fn spawn(self) -> Result<PubSubTask<P>, SpawnError<Self>> {
+    pub fn spawn(self) -> Result<PubSubTask<P, K>, SpawnError<Self>> {
         self.spawn_with(RunOptions::new())
     }
 
@@ -69,7 +71,7 @@ impl<P: FromPayload> PubSub<P> {
     /// # Errors
     ///
     /// As [`spawn`](Self::spawn).
-    pub fn spawn_with(self, options: RunOptions) -> Result<PubSubTask<P>, SpawnError<Self>> {
+    pub fn spawn_with(self, options: RunOptions) -> Result<PubSubTask<P, K>, SpawnError<Self>> {
         let Ok(runtime) = runtime::Handle::try_current() else {
             let text = "there is no tokio runtime here to run a subscriber in the background of";
             return Err(SpawnError::new(Error::misuse(text), self));
@@ -87,14 +89,14 @@ impl<P: FromPayload> PubSub<P> {
 
 /// Methods that subscribe with a handler.
 macro_rules! subscribing {
-    ($($(#[$meta:meta])* $plain:ident $asynchronous:ident $kind:ident;)+) => {$(
+    ($($(#[$meta:meta])* $plain:ident $asynchronous:ident $kind:expr;)+) => {$(
         $(#[$meta])*
         pub fn $plain<R: HandlerOutcome>(
             &self,
             name: impl ToArg,
             handler: impl FnMut(Message<P>) -> R + Send + 'static,
         ) -> Confirming {
-            self.control.ask(SubscriptionKind::$kind, &name, Handler::new(handler))
+            self.control.ask($kind, &name, Handler::new(handler))
         }
 
         #[doc = concat!("As [`", stringify!($plain), "`](Self::", stringify!($plain), "), with an asynchronous handler.")]
@@ -106,12 +108,12 @@ macro_rules! subscribing {
         where
             F: Future<Output: HandlerOutcome> + Send + 'static,
         {
-            self.control.ask(SubscriptionKind::$kind, &name, Handler::new_async(handler))
+            self.control.ask($kind, &name, Handler::new_async(handler))
         }
     )+};
 }
 
-impl<P: FromPayload> PubSubTask<P> {
+impl<P: FromPayload, K: Kinds> PubSubTask<P, K> {
     /// Tells it to stop, waits for its end, and gives the subscriber back: with its subscriptions and its handlers, and
     /// behind the last message that was handled.
     ///
@@ -125,7 +127,7 @@ impl<P: FromPayload> PubSubTask<P> {
     /// # Cancel safety
     ///
     /// Told at the first poll. Dropped after that, nothing is lost: it stops, and the next call gives the subscriber.
-    pub async fn stop(&self) -> Result<PubSub<P>> {
+    pub async fn stop(&self) -> Result<PubSub<P, K>> {
         self.control.stopper().stop();
         self.check_outside()?;
         self.control.wait().await;
@@ -142,7 +144,7 @@ impl<P: FromPayload> PubSubTask<P> {
     /// # Cancel safety
     ///
     /// Dropped before it is resolved, it has changed nothing.
-    pub async fn join(&self, timeout: impl Into<Option<Duration>>) -> Result<Option<PubSub<P>>> {
+    pub async fn join(&self, timeout: impl Into<Option<Duration>>) -> Result<Option<PubSub<P, K>>> {
         self.check_outside()?;
         match timeout.into() {
             None => self.control.wait().await,
@@ -161,11 +163,7 @@ impl<P: FromPayload> PubSubTask<P> {
         /// The request is made when this returns, and awaiting it waits for the server's answer, so that handlers can
         /// use it too. With [`Overflow::Backpressure`](crate::Overflow::Backpressure) and a full queue the answer comes when
         /// the handlers have made room.
-        subscribe_with subscribe_with_async Channel;
-        /// Subscribes to a pattern with a handler; as [`subscribe_with`](Self::subscribe_with).
-        psubscribe_with psubscribe_with_async Pattern;
-        /// Subscribes to a shard channel with a handler; as [`subscribe_with`](Self::subscribe_with).
-        ssubscribe_with ssubscribe_with_async Shard;
+        subscribe_with subscribe_with_async K::CHANNEL;
     }
 
     /// Who waits within a handler waits for the end of that handler.
@@ -179,7 +177,16 @@ impl<P: FromPayload> PubSubTask<P> {
     }
 }
 
-impl<P> PubSubTask<P> {
+impl<P: FromPayload> PubSubTask<P> {
+    subscribing! {
+        /// Subscribes to a pattern with a handler; as [`subscribe_with`](Self::subscribe_with).
+        psubscribe_with psubscribe_with_async SubscriptionKind::Pattern;
+        /// Subscribes to a shard channel with a handler; as [`subscribe_with`](Self::subscribe_with).
+        ssubscribe_with ssubscribe_with_async SubscriptionKind::Shard;
+    }
+}
+
+impl<P, K> PubSubTask<P, K> {
     /// Whether it has not ended.
     pub fn is_running(&self) -> bool {
         self.control.is_running()
@@ -191,7 +198,7 @@ impl<P> PubSubTask<P> {
     }
 
     /// What unsubscribes from elsewhere, also from within its handlers.
-    pub fn handle(&self) -> PubSubHandle {
+    pub fn handle(&self) -> PubSubHandle<K> {
         self.control.handle().clone()
     }
 
@@ -202,7 +209,7 @@ impl<P> PubSubTask<P> {
     }
 }
 
-impl<P> Drop for PubSubTask<P> {
+impl<P, K> Drop for PubSubTask<P, K> {
     fn drop(&mut self) {
         if !self.detached {
             self.control.stopper().stop();
@@ -210,7 +217,7 @@ impl<P> Drop for PubSubTask<P> {
     }
 }
 
-impl<P> fmt::Debug for PubSubTask<P> {
+impl<P, K> fmt::Debug for PubSubTask<P, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PubSubTask")
             .field("running", &self.is_running())

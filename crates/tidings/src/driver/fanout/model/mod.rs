@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use proptest::collection::vec;
 use proptest::prelude::*;
+use tidings_proto::pubsub::GapCause;
 use tidings_proto::{Connection, ConnectionOptions, Limits};
 use tidings_testkit::Protocol;
 
@@ -303,7 +304,9 @@ impl World {
         let Some(link) = self.link.take() else { return };
         self.look();
         let error = Error::connection("it was cut");
-        self.shared.lock().disconnected(link.connection, &error);
+        let mut state = self.shared.lock();
+        state.disconnected(link.connection, &error, GapCause::Disconnected);
+        drop(state);
         self.server.accept();
         for subscriber in &mut self.subscribers {
             subscriber.cut();

@@ -1,0 +1,240 @@
+//! The client of a cluster.
+
+mod run;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tidings_proto::cluster::{Access, Slot};
+use tidings_proto::{Charset, Command, FromReply, ToArg};
+use tokio::sync::OwnedSemaphorePermit;
+
+pub use run::ClusterRun;
+pub use tidings_proto::cluster::{Address, Health, Node, Role};
+
+use crate::client::Client;
+use crate::commands::Commands;
+use crate::config::{Config, IntoClusterConfig};
+use crate::driver::cluster::{Cluster, NodePlace};
+use crate::driver::place::Place;
+use crate::error::{Error, Result};
+use crate::pool;
+use crate::pubsub::home::{Home, NodeChoice};
+use crate::pubsub::{OneNode, PubSubBuilder, one_name};
+use crate::script::ScriptCall;
+
+/// A client of a Redis or Valkey Cluster.
+///
+/// `Clone`, `Send` and `Sync`: a thousand tasks share one. It knows which node has which slot, and learns it anew when
+/// slots move, primaries fail over, and nodes come and go. Each node that is needed has one multiplexed connection.
+///
+/// The commands are the methods of [`Commands`]. One with a key goes to the node of the key's slot, and follows where it
+/// is told to (`MOVED`, `ASK`, …). One that means the same for each of its keys (`MGET`, `MSET`, `DEL`, `UNLINK`, `EXISTS`,
+/// `TOUCH`) may have keys in several slots, and is run as one command for each. One without a key is run where it
+/// makes sense, and what several nodes answer becomes one reply: `DBSIZE` is added up, `FLUSHALL` is run by all
+/// primaries, `PUBSUB NUMSUB` by all nodes. What is about one node, such as `CLIENT LIST`, is for [`node`](Self::node).
+///
+/// ```no_run
+/// # async fn example() -> tidings::Result<()> {
+/// use tidings::{ClusterClient, Commands};
+///
+/// let cluster = ClusterClient::connect("redis+cluster://127.0.0.1:7000,127.0.0.1:7001").await?;
+/// cluster.set("bing", "baz").await?;
+/// let values: Vec<Option<String>> = cluster.mget(["bing", "other"]).await?;
+/// let keys = cluster.dbsize().await?; // of all nodes
+/// # Ok(())
+/// # }
+/// ```
+///
+/// A transaction is for one slot, so there is no `transaction` here:
+///
+/// ```compile_fail,E0599
+/// async fn transaction(cluster: tidings::ClusterClient) {
+///     cluster.transaction("key", |watch| async move { Ok(()) }).await;
+/// }
+/// ```
+#[derive(Clone)]
+pub struct ClusterClient {
+    inner: Arc<Cluster>,
+}
+
+impl ClusterClient {
+    /// Connects to the cluster that a URL, several of them, or a [`Config`] name some nodes of. One that
+    /// answers is enough.
+    ///
+    /// # Errors
+    ///
+    /// A wrong URL; nodes none of which can be reached, of which the first is told of; one that does not accept the user,
+    /// or is no part of a cluster. Connections that are lost later are made again.
+    ///
+    /// # Panics
+    ///
+    /// As [`Client::connect`].
+    pub async fn connect(nodes: impl IntoClusterConfig) -> Result<Self> {
+        let inner = Cluster::connect(nodes.into_cluster_config()?).await?;
+        Ok(Self { inner })
+    }
+
+    /// Its nodes, as far as they are known now, also those that failed.
+    pub fn nodes(&self) -> Vec<Node> {
+        self.inner.routes().map().nodes().cloned().collect()
+    }
+
+    /// A client of one of its nodes, by its address (`127.0.0.1:7000`): for commands that are about a node, such as
+    /// `CONFIG GET`, `CLIENT LIST` or `INFO`.
+    ///
+    /// ```no_run
+    /// # async fn example(cluster: tidings::ClusterClient) -> tidings::Result<()> {
+    /// use tidings::Commands;
+    ///
+    /// for node in cluster.nodes() {
+    ///     let client = cluster.node(node.address()).await?;
+    ///     let clients: String = client.client_list().await?;
+    ///     println!("{}: {clients}", node.address());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// It is an ordinary [`Client`] with a connection of its own, and follows no redirections.
+    ///
+    /// # Errors
+    ///
+    /// No node of the cluster is at this address, which is a [misuse](crate::ErrorKind::Misuse); or it cannot be reached.
+    pub async fn node(&self, address: impl fmt::Display) -> Result<Client> {
+        let address = self.known_address(&address)?;
+        let link = self.inner.link_at(&address);
+        // What a replica has can be read there.
+        Client::connect(Config::clone(link.config()).read_from_replicas(true)).await
+    }
+
+    /// Makes a [`PubSub`](crate::PubSub): a subscriber of channels and patterns with a connection of its own to one node.
+    /// Nothing is sent before it is awaited.
+    ///
+    /// In a cluster what is published anywhere reaches the subscribers of all nodes. The node is a random one, and another
+    /// one after each loss; it is left when it leaves the cluster or the others have agreed that it failed. The builder's
+    /// [`node`](PubSubBuilder::node) fixes it, and [`read_from_replicas`](PubSubBuilder::read_from_replicas) makes it a
+    /// replica.
+    ///
+    /// ```no_run
+    /// # async fn example(cluster: tidings::ClusterClient) -> tidings::Result<()> {
+    /// let mut pubsub = cluster.pubsub().channels("news").read_from_replicas(true).await?;
+    /// pubsub.psubscribe("user:*").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Messages of shard channels do not come here.
+    pub fn pubsub(&self) -> PubSubBuilder<Bytes, OneNode> {
+        PubSubBuilder::new(Home::Node(NodeChoice {
+            cluster: self.clone(),
+            from_replicas: self.inner.config().reads_from_replicas(),
+            node: None,
+        }))
+    }
+
+    pub(crate) fn charset(&self) -> Charset {
+        self.inner.charset()
+    }
+
+    /// Leave to make a connection.
+    pub(crate) async fn permit(&self) -> Result<OwnedSemaphorePermit> {
+        pool::lease(self.inner.permits(), self.inner.config()).await
+    }
+
+    /// Where the connection of a subscriber goes.
+    pub(crate) fn place_at(&self, node: Option<&str>, from_replicas: bool) -> Result<Place> {
+        let fixed = node.map(|node| self.known_address(&node)).transpose()?;
+        let access = match from_replicas {
+            true => Access::ReadFromReplica,
+            false => Access::Write,
+        };
+        let place = NodePlace::new(Arc::clone(&self.inner), fixed, access);
+        Ok(Place::Node(Arc::new(place)))
+    }
+
+    /// The address of a node that is known.
+    fn known_address(&self, wanted: &impl fmt::Display) -> Result<Address> {
+        let wanted = wanted.to_string();
+        let routes = self.inner.routes();
+        let mut addresses: Vec<&Address> = routes.map().nodes().map(Node::address).collect();
+        if let Some(known) = addresses.iter().find(|known| known.to_string() == wanted) {
+            return Ok((*known).clone());
+        }
+        addresses.sort_unstable();
+        let shown: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+        Err(Error::misuse(format!(
+            "no node of the cluster is at {wanted}: there are {}",
+            shown.join(", ")
+        )))
+    }
+
+    /// Runs a command on the node of this key's slot: for one that has no key of its own and is to run there, or of
+    /// which nothing is known here.
+    ///
+    /// ```no_run
+    /// # async fn example(cluster: tidings::ClusterClient) -> tidings::Result<()> {
+    /// use tidings::cmd;
+    ///
+    /// let n: i64 = cluster.run_on_key("user:1", cmd("EVAL").arg("return 1").arg(0)).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn run_on_key<T: FromReply>(&self, key: impl ToArg, command: Command) -> ClusterRun<'_, T> {
+        match one_name(&key, self.inner.charset()) {
+            Ok(key) => ClusterRun::at_slot(&self.inner, Slot::of_key(&key), command),
+            Err(error) => ClusterRun::refused(&self.inner, error),
+        }
+    }
+}
+
+impl ClusterClient {
+    /// Runs a command on each node, replicas too, and gives what each of them answered, by its address: for what is about
+    /// a node, such as `INFO`.
+    ///
+    /// ```no_run
+    /// # async fn example(cluster: tidings::ClusterClient) -> tidings::Result<()> {
+    /// use tidings::cmd;
+    ///
+    /// let infos = cluster.run_on_nodes::<String>(cmd("INFO").arg("memory")).await?;
+    /// for (node, info) in infos {
+    ///     println!("{node}: {info}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The first one, if any of the nodes gives one or cannot be reached; nodes of which the cluster has agreed that they
+    /// failed are left out.
+    pub fn run_on_nodes<T: FromReply>(
+        &self,
+        command: Command,
+    ) -> ClusterRun<'_, BTreeMap<String, T>> {
+        ClusterRun::on_nodes(&self.inner, command)
+    }
+}
+
+impl<'a> Commands for &'a ClusterClient {
+    type Output<T: FromReply> = ClusterRun<'a, T>;
+
+    fn run<T: FromReply>(self, command: Command) -> ClusterRun<'a, T> {
+        ClusterRun::new(&self.inner, command)
+    }
+
+    fn run_script<T: FromReply>(self, call: ScriptCall) -> ClusterRun<'a, T> {
+        self.run(call.by_digest()).with_script(call)
+    }
+}
+
+impl fmt::Debug for ClusterClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClusterClient")
+            .field("config", self.inner.config())
+            .field("nodes", &self.nodes())
+            .finish()
+    }
+}

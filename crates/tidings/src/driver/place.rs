@@ -1,0 +1,71 @@
+//! Where connections are made to, and when one has to be left although it works.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tidings_proto::pubsub::GapCause;
+use tokio::time;
+
+use super::cluster::NodePlace;
+use super::supervise::{self, Connected};
+use crate::config::Config;
+use crate::error::{Error, Result};
+
+/// Where connections are made to.
+#[derive(Clone, Debug)]
+pub(crate) enum Place {
+    /// The one server that the configuration names.
+    Server(Arc<Config>),
+    /// A node of a cluster.
+    Node(Arc<NodePlace>),
+}
+
+/// Why a connection has to be left although it works.
+#[derive(Debug)]
+pub(crate) struct Departure {
+    pub(crate) error: Error,
+    pub(crate) cause: GapCause,
+}
+
+impl Place {
+    /// The settings that all of its connections have.
+    pub(crate) fn config(&self) -> &Arc<Config> {
+        match self {
+            Self::Server(config) => config,
+            Self::Node(place) => place.config(),
+        }
+    }
+
+    /// Makes one attempt to connect.
+    pub(crate) async fn connect(&self) -> Result<Connected> {
+        match self {
+            Self::Server(config) => supervise::connect(config).await,
+            Self::Node(place) => place.connect().await,
+        }
+    }
+
+    /// Comes when a connection has to be left that was made with these settings. `None` where that never is so.
+    pub(crate) fn departure(
+        &self,
+        connected: &Config,
+    ) -> Option<impl Future<Output = Departure> + Send + use<>> {
+        match self {
+            Self::Server(_) => None,
+            Self::Node(place) => Some(place.departure(connected)),
+        }
+    }
+
+    /// What it means for what was missed that the next connection goes elsewhere, if it does.
+    pub(crate) fn cause_of_change(&self, _before: &Config, _after: &Config) -> Option<GapCause> {
+        match self {
+            Self::Server(_) | Self::Node(_) => None,
+        }
+    }
+
+    /// Waits between two attempts to connect, unless there is news of where to.
+    pub(crate) async fn pause(&self, pause: Duration) {
+        match self {
+            Self::Server(_) | Self::Node(_) => time::sleep(pause).await,
+        }
+    }
+}
