@@ -272,6 +272,7 @@ fn show(event: SubscriptionEvent) -> String {
             format!("gap {cause:?} {}", names.join(" "))
         }
         SubscriptionEvent::Revoked { name } => format!("revoked {name}"),
+        SubscriptionEvent::Deferred { name, error } => format!("deferred {name} {}", error.code()),
         SubscriptionEvent::Done { refused, .. } => {
             let refused = refused
                 .iter()

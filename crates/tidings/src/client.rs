@@ -26,8 +26,8 @@ use crate::pubsub::home::Home;
 use crate::receiver::{Sender, Senders, of_kind, unsubscribe};
 use crate::run::Run;
 use crate::script::ScriptCall;
-use crate::subscription::SubscribeTo;
 use crate::subscription::hub::{Hub, Hubbed};
+use crate::subscription::{Source, SubscribeTo};
 use crate::transaction::Transact;
 use crate::watch::Watch;
 
@@ -143,17 +143,17 @@ impl Client {
     /// # }
     /// ```
     pub fn subscribe<M, T: SubscribeTo<M>>(&self, channels: T) -> T::Request {
-        channels.into_request(self, SubscriptionKind::Channel)
+        channels.into_request(self.source(), SubscriptionKind::Channel)
     }
 
     /// The same for patterns (`PSUBSCRIBE`).
     pub fn psubscribe<M, T: SubscribeTo<M>>(&self, patterns: T) -> T::Request {
-        patterns.into_request(self, SubscriptionKind::Pattern)
+        patterns.into_request(self.source(), SubscriptionKind::Pattern)
     }
 
     /// The same for shard channels on this server (`SSUBSCRIBE`).
     pub fn ssubscribe<M, T: SubscribeTo<M>>(&self, channels: T) -> T::Request {
-        channels.into_request(self, SubscriptionKind::Shard)
+        channels.into_request(self.source(), SubscriptionKind::Shard)
     }
 
     /// Ends subscriptions of a receiver's [senders](crate::Sender) for channels that were made with this client, behind
@@ -295,6 +295,10 @@ impl Client {
         self.inner.place.config().text_charset()
     }
 
+    pub(crate) fn source(&self) -> Source {
+        Source::Client(self.clone())
+    }
+
     /// Where its connections are made to.
     pub(crate) fn place(&self) -> &Place {
         &self.inner.place
@@ -305,7 +309,8 @@ impl Client {
         let Inner {
             place, pool, hub, ..
         } = &*self.inner;
-        hub.connection(place, pool).await
+        let connecting = async { Hubbed::over_one(place.clone(), pool.permit().await?).await };
+        hub.connection(connecting).await
     }
 
     pub(crate) fn pool(&self) -> &Arc<Pool> {

@@ -91,7 +91,7 @@ pub use pubsub::Json;
 pub use pubsub::{
     Confirmation, Confirming, Event, FromPayload, Gap, GapCause, HandlerOutcome, Kinds, Message,
     OneNode, Origin, Overflow, PayloadError, Plain, PubSub, PubSubBuilder, PubSubHandle,
-    PubSubTask, RunOptions, Sharded, SpawnError, Stats, Stopper,
+    PubSubTask, RunOptions, Sharded, ShardedPubSub, SpawnError, Stats, Stopper,
 };
 pub use receiver::{
     Received, Receiver, ReceiverBuilder, ReceiverHandle, Sender, Senders, SendersOf, Subscribing,
@@ -102,6 +102,8 @@ pub use rustls;
 pub use script::Script;
 #[doc(hidden)]
 pub use script::ScriptCall;
+#[doc(hidden)]
+pub use subscription::Source;
 pub use subscription::{Names, SubscribeTo, Subscription, SubscriptionBuilder};
 pub use tidings_proto::monitor::{MonitorClient, MonitorEvent};
 pub use tidings_proto::pubsub::{SubscriptionKind, SubscriptionState, SubscriptionStatus};

@@ -116,8 +116,8 @@ impl Shard {
         promoted.health = Health::Online;
         if let Some(mut demoted) = self.primary.replace(promoted) {
             demoted.role = Role::Replica;
-            // Most are promoted because it is gone. If it is not, the next topology says so.
-            demoted.health = Health::Failed;
+            // Most are promoted because it is gone, and else it has to begin as a replica. The next topology says more.
+            demoted.health = Health::Loading;
             self.replicas.push(demoted);
         }
     }
@@ -175,6 +175,12 @@ impl SlotMap {
     /// The node at an address.
     pub fn node_at(&self, address: &Address) -> Option<&Node> {
         self.nodes().find(|node| node.address == *address)
+    }
+
+    /// Whether the node at an address is with other nodes than in an earlier map, and so has other slots.
+    pub(super) fn has_changed_sides(&self, address: &Address, before: &Self) -> bool {
+        let node = self.node_at(address);
+        node.is_some_and(|node| changes::is_elsewhere(node, before, self))
     }
 
     /// How many slots no shard is known for: 0 if the cluster is whole.
@@ -252,7 +258,8 @@ impl SlotMap {
 
     /// Takes over that a slot is with the primary at this address, which a node said as `MOVED`.
     ///
-    /// If that is a replica of the slot's shard, it has been promoted, and has all of the shard's slots.
+    /// If that is a replica of the slot's shard, it has been promoted, and has all of the shard's slots. (One that is known
+    /// to have [failed](Health::Failed) may only be what a node still believes that has not heard of it.)
     pub fn learn_moved(&mut self, slot: Slot, address: &Address) -> Learned {
         let place = self.owner(slot);
         if let Some(shard) = self.shards.get_mut(usize::from(place))

@@ -8,6 +8,7 @@ mod policy;
 mod redirect;
 #[cfg(test)]
 mod replies;
+mod sharded;
 mod slot;
 mod split;
 mod topology;
@@ -18,6 +19,7 @@ pub use node::{Address, Endpoint, Health, Node, Role};
 pub use plan::{GroupedCommand, NodeGroup, PipelinePlan, PipelineRefusal, Plan, Problem};
 pub use policy::{Policy, Target};
 pub use redirect::{Next, Redirect, RedirectLimits, Redirections};
+pub use sharded::{LineId, Opening, ShardedSubscriptions};
 pub use slot::{CommandSlot, Slot};
 pub use split::{Split, SplitPart};
 pub use topology::{Asked, Topology, TopologyShard};

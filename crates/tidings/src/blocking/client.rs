@@ -78,17 +78,17 @@ impl Client {
     /// # }
     /// ```
     pub fn subscribe<M, T: SubscribeTo<M>>(&self, channels: T) -> T::Blocking {
-        channels.into_blocking(&self.inner, SubscriptionKind::Channel)
+        channels.into_blocking(self.inner.source(), SubscriptionKind::Channel)
     }
 
     /// The same for patterns (`PSUBSCRIBE`).
     pub fn psubscribe<M, T: SubscribeTo<M>>(&self, patterns: T) -> T::Blocking {
-        patterns.into_blocking(&self.inner, SubscriptionKind::Pattern)
+        patterns.into_blocking(self.inner.source(), SubscriptionKind::Pattern)
     }
 
     /// The same for shard channels on this server (`SSUBSCRIBE`).
     pub fn ssubscribe<M, T: SubscribeTo<M>>(&self, channels: T) -> T::Blocking {
-        channels.into_blocking(&self.inner, SubscriptionKind::Shard)
+        channels.into_blocking(self.inner.source(), SubscriptionKind::Shard)
     }
 
     /// Ends subscriptions of a receiver's senders for channels; as [there](crate::Client::unsubscribe).

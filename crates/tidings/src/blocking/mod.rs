@@ -32,7 +32,9 @@
 //! | many in one go | [`Pipeline`] | [`tidings::Pipeline`](crate::Pipeline) |
 //! | watched keys | [`Client::transaction`], [`Watch`] | [`tidings::Watch`](crate::Watch) |
 //! | scripts | [`Script`](crate::Script), which runs on either | |
+//! | commands of a cluster | [`ClusterClient`] | [`tidings::ClusterClient`](crate::ClusterClient) |
 //! | Pub/Sub | [`PubSub`], an [`Iterator`]; [`timeout_iter`](PubSub::timeout_iter) | [`tidings::PubSub`](crate::PubSub), a `Stream` |
+//! | shard channels | [`ShardedPubSub`] | [`tidings::ShardedPubSub`](crate::ShardedPubSub) |
 //! | handlers that run in the background | [`PubSubThread`], by [`run_in_thread`](PubSub::run_in_thread) | [`PubSubTask`](crate::PubSubTask), by [`spawn`](crate::PubSub::spawn) |
 //! | many light subscribers | [`Subscription`] | [`tidings::Subscription`](crate::Subscription) |
 //! | many names into one consumer | [`Receiver`] | [`tidings::Receiver`](crate::Receiver) |
@@ -63,6 +65,7 @@
 //! [handle](PubSub::handle).
 
 mod client;
+mod cluster;
 mod monitor;
 mod park;
 mod pipeline;
@@ -74,9 +77,10 @@ mod timeout_iter;
 mod watch;
 
 pub use client::Client;
+pub use cluster::ClusterClient;
 pub use monitor::{Monitor, MonitorBuilder};
 pub use pipeline::Pipeline;
-pub use pubsub::{PubSub, PubSubBuilder, PubSubHandle, PubSubThread};
+pub use pubsub::{PubSub, PubSubBuilder, PubSubHandle, PubSubThread, ShardedPubSub};
 pub use receiver::{Receiver, ReceiverBuilder};
 pub(crate) use runtime::wait;
 pub use subscription::{Subscription, SubscriptionBuilder};

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tidings_proto::cluster::{Access, Slot};
+use tidings_proto::pubsub::SubscriptionKind;
 use tidings_proto::{Charset, Command, FromReply, ToArg};
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -21,9 +22,12 @@ use crate::driver::cluster::{Cluster, NodePlace};
 use crate::driver::place::Place;
 use crate::error::{Error, Result};
 use crate::pool;
-use crate::pubsub::home::{Home, NodeChoice};
-use crate::pubsub::{OneNode, PubSubBuilder, one_name};
+use crate::pubsub::home::{Home, NodeChoice, NodesChoice, access};
+use crate::pubsub::{OneNode, PubSubBuilder, Sharded, one_name};
+use crate::receiver::{Senders, of_kind, unsubscribe};
 use crate::script::ScriptCall;
+use crate::subscription::hub::{Hub, Hubbed};
+use crate::subscription::{Source, SubscribeTo};
 
 /// A client of a Redis or Valkey Cluster.
 ///
@@ -57,7 +61,15 @@ use crate::script::ScriptCall;
 /// ```
 #[derive(Clone)]
 pub struct ClusterClient {
-    inner: Arc<Cluster>,
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    cluster: Arc<Cluster>,
+    /// The connection that its subscriptions to channels and patterns share.
+    hub: Hub,
+    /// Those that its subscriptions to shard channels share.
+    shard_hub: Hub,
 }
 
 impl ClusterClient {
@@ -73,13 +85,19 @@ impl ClusterClient {
     ///
     /// As [`Client::connect`].
     pub async fn connect(nodes: impl IntoClusterConfig) -> Result<Self> {
-        let inner = Cluster::connect(nodes.into_cluster_config()?).await?;
-        Ok(Self { inner })
+        let cluster = Cluster::connect(nodes.into_cluster_config()?).await?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                cluster,
+                hub: Hub::default(),
+                shard_hub: Hub::default(),
+            }),
+        })
     }
 
     /// Its nodes, as far as they are known now, also those that failed.
     pub fn nodes(&self) -> Vec<Node> {
-        self.inner.routes().map().nodes().cloned().collect()
+        self.driver().routes().map().nodes().cloned().collect()
     }
 
     /// A client of one of its nodes, by its address (`127.0.0.1:7000`): for commands that are about a node, such as
@@ -104,10 +122,15 @@ impl ClusterClient {
     ///
     /// No node of the cluster is at this address, which is a [misuse](crate::ErrorKind::Misuse); or it cannot be reached.
     pub async fn node(&self, address: impl fmt::Display) -> Result<Client> {
+        Client::connect(self.node_config(address)?).await
+    }
+
+    /// That of the client of one node.
+    pub(crate) fn node_config(&self, address: impl fmt::Display) -> Result<Config> {
         let address = self.known_address(&address)?;
-        let link = self.inner.link_at(&address);
+        let link = self.driver().link_at(&address);
         // What a replica has can be read there.
-        Client::connect(Config::clone(link.config()).read_from_replicas(true)).await
+        Ok(Config::clone(link.config()).read_from_replicas(true))
     }
 
     /// Makes a [`PubSub`](crate::PubSub): a subscriber of channels and patterns with a connection of its own to one node.
@@ -130,35 +153,154 @@ impl ClusterClient {
     pub fn pubsub(&self) -> PubSubBuilder<Bytes, OneNode> {
         PubSubBuilder::new(Home::Node(NodeChoice {
             cluster: self.clone(),
-            from_replicas: self.inner.config().reads_from_replicas(),
+            from_replicas: self.driver().config().reads_from_replicas(),
             node: None,
         }))
     }
 
+    /// Makes a [`ShardedPubSub`](crate::ShardedPubSub): a subscriber of shard channels, which come from the nodes that have their slots. Nothing
+    /// is sent before it is awaited.
+    ///
+    /// ```no_run
+    /// # async fn example(cluster: tidings::ClusterClient) -> tidings::Result<()> {
+    /// use tidings::Commands;
+    ///
+    /// let mut rooms = cluster.sharded_pubsub().channels(["room:1", "room:2"]).await?;
+    /// cluster.spublish("room:1", "good morning").await?;
+    /// while let Some(event) = rooms.next().await {
+    ///     println!("{:?}", event?);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// [`read_from_replicas`](PubSubBuilder::read_from_replicas) of the builder has it read from a replica of each shard.
+    pub fn sharded_pubsub(&self) -> PubSubBuilder<Bytes, Sharded> {
+        PubSubBuilder::new(Home::Nodes(NodesChoice {
+            cluster: self.clone(),
+            from_replicas: self.driver().config().reads_from_replicas(),
+        }))
+    }
+
+    /// Makes a [`Subscription`](crate::Subscription) to channels (`SUBSCRIBE`): a light subscriber over one connection, to
+    /// a random node, that all of this client's subscriptions to channels and patterns share. Nothing is sent before it is
+    /// awaited.
+    ///
+    /// It is left for another node as that of [`pubsub`](Self::pubsub) is.
+    pub fn subscribe<M, T: SubscribeTo<M>>(&self, channels: T) -> T::Request {
+        channels.into_request(self.source(), SubscriptionKind::Channel)
+    }
+
+    /// The same for patterns (`PSUBSCRIBE`).
+    pub fn psubscribe<M, T: SubscribeTo<M>>(&self, patterns: T) -> T::Request {
+        patterns.into_request(self.source(), SubscriptionKind::Pattern)
+    }
+
+    /// Makes a [`Subscription`](crate::Subscription) to shard channels (`SSUBSCRIBE`), over connections to the nodes that
+    /// have their slots, which all of this client's subscriptions to shard channels share. They follow the slots as
+    /// those of a [`ShardedPubSub`](crate::ShardedPubSub) do.
+    ///
+    /// ```no_run
+    /// # async fn example(cluster: tidings::ClusterClient) -> tidings::Result<()> {
+    /// let mut room = cluster.ssubscribe("room:1").await?;
+    /// let event = room.next().await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn ssubscribe<M, T: SubscribeTo<M>>(&self, channels: T) -> T::Request {
+        channels.into_request(self.source(), SubscriptionKind::Shard)
+    }
+
+    /// Ends subscriptions of a receiver's [senders](crate::Sender) for channels that were made with this client; as
+    /// [`Client::unsubscribe`].
+    ///
+    /// # Errors
+    ///
+    /// A sender that stands for no channel; a runtime that has ended.
+    pub async fn unsubscribe(&self, senders: impl Senders) -> Result<()> {
+        self.end(senders, SubscriptionKind::Channel).await
+    }
+
+    /// The same for patterns (`PUNSUBSCRIBE`).
+    ///
+    /// # Errors
+    ///
+    /// As [`unsubscribe`](Self::unsubscribe).
+    pub async fn punsubscribe(&self, senders: impl Senders) -> Result<()> {
+        self.end(senders, SubscriptionKind::Pattern).await
+    }
+
+    /// The same for shard channels (`SUNSUBSCRIBE`).
+    ///
+    /// # Errors
+    ///
+    /// As [`unsubscribe`](Self::unsubscribe).
+    pub async fn sunsubscribe(&self, senders: impl Senders) -> Result<()> {
+        self.end(senders, SubscriptionKind::Shard).await
+    }
+
+    async fn end(&self, senders: impl Senders, kind: SubscriptionKind) -> Result<()> {
+        let senders = of_kind(senders, kind)?;
+        match self.known_hub(kind).await {
+            Some(hubbed) => unsubscribe(senders, Some(hubbed)).await,
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn source(&self) -> Source {
+        Source::Cluster(self.clone())
+    }
+
     pub(crate) fn charset(&self) -> Charset {
-        self.inner.charset()
+        self.driver().charset()
     }
 
     /// Leave to make a connection.
     pub(crate) async fn permit(&self) -> Result<OwnedSemaphorePermit> {
-        pool::lease(self.inner.permits(), self.inner.config()).await
+        pool::lease(self.driver().permits(), self.driver().config()).await
+    }
+
+    pub(crate) fn driver(&self) -> &Arc<Cluster> {
+        &self.inner.cluster
+    }
+
+    /// The connection, or those, that its subscriptions to one kind share.
+    pub(crate) async fn hubbed(&self, kind: SubscriptionKind) -> Result<Arc<Hubbed>> {
+        let cluster = self.driver();
+        let access = access(cluster.config().reads_from_replicas());
+        if kind == SubscriptionKind::Shard {
+            let connecting = async {
+                let permit = self.permit().await?;
+                Ok(Hubbed::over_nodes(cluster, access, permit))
+            };
+            return self.inner.shard_hub.connection(connecting).await;
+        }
+        let connecting = async {
+            let place = self.place_at(None, access)?;
+            Hubbed::over_one(place, self.permit().await?).await
+        };
+        self.inner.hub.connection(connecting).await
+    }
+
+    /// The connections that [`hubbed`](Self::hubbed) gives, if there are some.
+    async fn known_hub(&self, kind: SubscriptionKind) -> Option<Arc<Hubbed>> {
+        match kind {
+            SubscriptionKind::Shard => self.inner.shard_hub.known().await,
+            _ => self.inner.hub.known().await,
+        }
     }
 
     /// Where the connection of a subscriber goes.
-    pub(crate) fn place_at(&self, node: Option<&str>, from_replicas: bool) -> Result<Place> {
+    pub(crate) fn place_at(&self, node: Option<&str>, access: Access) -> Result<Place> {
         let fixed = node.map(|node| self.known_address(&node)).transpose()?;
-        let access = match from_replicas {
-            true => Access::ReadFromReplica,
-            false => Access::Write,
-        };
-        let place = NodePlace::new(Arc::clone(&self.inner), fixed, access);
+        let place = NodePlace::new(Arc::clone(self.driver()), fixed, access);
         Ok(Place::Node(Arc::new(place)))
     }
 
     /// The address of a node that is known.
     fn known_address(&self, wanted: &impl fmt::Display) -> Result<Address> {
         let wanted = wanted.to_string();
-        let routes = self.inner.routes();
+        let routes = self.driver().routes();
         let mut addresses: Vec<&Address> = routes.map().nodes().map(Node::address).collect();
         if let Some(known) = addresses.iter().find(|known| known.to_string() == wanted) {
             return Ok((*known).clone());
@@ -183,9 +325,9 @@ impl ClusterClient {
     /// # }
     /// ```
     pub fn run_on_key<T: FromReply>(&self, key: impl ToArg, command: Command) -> ClusterRun<'_, T> {
-        match one_name(&key, self.inner.charset()) {
-            Ok(key) => ClusterRun::at_slot(&self.inner, Slot::of_key(&key), command),
-            Err(error) => ClusterRun::refused(&self.inner, error),
+        match one_name(&key, self.driver().charset()) {
+            Ok(key) => ClusterRun::at_slot(self.driver(), Slot::of_key(&key), command),
+            Err(error) => ClusterRun::refused(self.driver(), error),
         }
     }
 }
@@ -214,7 +356,7 @@ impl ClusterClient {
         &self,
         command: Command,
     ) -> ClusterRun<'_, BTreeMap<String, T>> {
-        ClusterRun::on_nodes(&self.inner, command)
+        ClusterRun::on_nodes(self.driver(), command)
     }
 }
 
@@ -222,7 +364,7 @@ impl<'a> Commands for &'a ClusterClient {
     type Output<T: FromReply> = ClusterRun<'a, T>;
 
     fn run<T: FromReply>(self, command: Command) -> ClusterRun<'a, T> {
-        ClusterRun::new(&self.inner, command)
+        ClusterRun::new(self.driver(), command)
     }
 
     fn run_script<T: FromReply>(self, call: ScriptCall) -> ClusterRun<'a, T> {
@@ -233,7 +375,7 @@ impl<'a> Commands for &'a ClusterClient {
 impl fmt::Debug for ClusterClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClusterClient")
-            .field("config", self.inner.config())
+            .field("config", self.driver().config())
             .field("nodes", &self.nodes())
             .finish()
     }

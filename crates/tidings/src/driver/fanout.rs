@@ -23,12 +23,13 @@ use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tidings_proto::cluster::LineId;
 use tidings_proto::pubsub::{OpId, SubscriptionKind, Verb};
-use tidings_proto::{Backoff, Blob, Charset, ServerError, Subscriptions};
+use tidings_proto::{Backoff, Blob, Charset, ServerError};
 use tokio::sync::oneshot;
 
 use self::entry::{Entry, Joining};
-use super::subscriber::{Answer, Later, Shared, State, outcome};
+use super::subscriber::{Answer, Later, Names, Shared, State, outcome};
 use crate::error::Result;
 use crate::pubsub::event::Gap;
 use crate::pubsub::queue::{Item, Queue};
@@ -55,12 +56,11 @@ pub(crate) struct Fanout {
     newest_wait: u64,
     /// Requests to the server that it has not answered.
     asked: HashMap<OpId, (Verb, SubscriptionKind)>,
-    /// The fence that was sent last, and whether another one is to be sent.
-    fence: u64,
-    fence_wanted: bool,
-    /// What is to be done at the answers to fences, in order.
-    fenced: VecDeque<(u64, Due)>,
-    connected: bool,
+    newest_fence: u64,
+    /// What is to be done at the answers to fences, by connection.
+    fences: HashMap<LineId, Fences>,
+    leaving: HashMap<u64, Waiting>,
+    newest_leaving: u64,
     idle_since: Option<Instant>,
     /// Names that nobody holds, and that the server refused to end; when it is asked again.
     kept: Vec<Name>,
@@ -76,12 +76,30 @@ struct Wait {
     answer: Answer,
 }
 
+/// The fences on one connection.
+#[derive(Debug, Default)]
+struct Fences {
+    /// The one that is to be sent.
+    next: Option<u64>,
+    /// What is to be done at their answers, in order.
+    due: VecDeque<(u64, Due)>,
+}
+
 /// What is to be done when a fence is answered.
 #[derive(Debug)]
 enum Due {
     /// Those who wait for it receive what comes for this name.
     Join(Name),
-    Leave(Leaving, Answer),
+    /// One of the fences is answered that somebody waits for who leaves.
+    Leave(u64),
+}
+
+/// Somebody who leaves, once so many fences are answered.
+#[derive(Debug)]
+struct Waiting {
+    leaving: Leaving,
+    answer: Answer,
+    open: usize,
 }
 
 /// Somebody who leaves, and what.
@@ -104,10 +122,10 @@ impl Fanout {
             waits: HashMap::new(),
             newest_wait: 0,
             asked: HashMap::new(),
-            fence: 0,
-            fence_wanted: false,
-            fenced: VecDeque::new(),
-            connected: false,
+            newest_fence: 0,
+            fences: HashMap::new(),
+            leaving: HashMap::new(),
+            newest_leaving: 0,
             idle_since: Some(Instant::now()),
             kept: Vec::new(),
             kept_until: None,
@@ -151,7 +169,7 @@ impl Fanout {
         queue: &Arc<Queue>,
         kind: SubscriptionKind,
         names: &[Blob],
-        subscriptions: &mut Subscriptions,
+        wanted: &mut Names,
     ) -> oneshot::Receiver<Result<()>> {
         self.newest_wait += 1;
         let wait = self.newest_wait;
@@ -164,38 +182,55 @@ impl Fanout {
                 answer,
             },
         );
-        let next_fence = self.connected.then_some(self.fence + 1);
         let mut new = Vec::new();
-        let mut fenced = Vec::new();
-        let table = self.table(kind);
         for name in names {
-            let entry = table.entry(name.clone()).or_default();
-            let is_new = !entry.is_used();
+            let entry = self.table(kind).entry(name.clone()).or_default();
+            if !entry.is_used() {
+                new.push(name.clone());
+                let joining = Joining {
+                    queue: Arc::clone(queue),
+                    wait,
+                    fence: None,
+                };
+                entry.join(id, joining);
+                continue;
+            }
+            let line = wanted.line_of(name);
+            let fence = line.map(|line| self.reserve_fence(line));
             let joining = Joining {
                 queue: Arc::clone(queue),
                 wait,
-                fence: next_fence.filter(|_| !is_new),
+                fence,
             };
-            if is_new {
-                new.push(name.clone());
-            }
-            if entry.join(id, joining)
-                && let Some(fence) = next_fence
-            {
-                fenced.push((fence, Due::Join((kind, name.clone()))));
+            let entry = self.table(kind).entry(name.clone()).or_default();
+            let is_first = entry.join(id, joining);
+            if is_first && let (Some(line), Some(fence)) = (line, fence) {
+                self.at_fence(line, fence, Due::Join((kind, name.clone())));
             }
         }
-        self.fence_wanted |= !fenced.is_empty();
-        self.fenced.extend(fenced);
         if !new.is_empty() {
-            self.ask(kind, new, subscriptions);
+            self.ask(kind, new, wanted);
         }
         self.note_idleness();
         answered
     }
 
-    fn ask(&mut self, kind: SubscriptionKind, names: Vec<Blob>, subscriptions: &mut Subscriptions) {
-        let op = subscriptions.subscribe(kind, names);
+    /// The next fence on a connection, which is sent soon.
+    fn reserve_fence(&mut self, line: LineId) -> u64 {
+        let fences = self.fences.entry(line).or_default();
+        *fences.next.get_or_insert_with(|| {
+            self.newest_fence += 1;
+            self.newest_fence
+        })
+    }
+
+    fn at_fence(&mut self, line: LineId, fence: u64, due: Due) {
+        let fences = self.fences.entry(line).or_default();
+        fences.due.push_back((fence, due));
+    }
+
+    fn ask(&mut self, kind: SubscriptionKind, names: Vec<Blob>, wanted: &mut Names) {
+        let op = wanted.subscribe(kind, names);
         self.asked.insert(op, (Verb::Subscribe, kind));
     }
 
@@ -219,7 +254,7 @@ impl Fanout {
         kind: SubscriptionKind,
         name: &Blob,
         error: &ServerError,
-        subscriptions: &mut Subscriptions,
+        wanted: &mut Names,
         later: &mut Later,
     ) {
         let entry = self.table(kind).get_mut(name);
@@ -227,7 +262,7 @@ impl Fanout {
             self.settle(wait, Some((name.clone(), error.clone())), later);
         }
         if self.is_unused(kind, name) {
-            self.release(vec![(kind, name.clone())], subscriptions);
+            self.release(vec![(kind, name.clone())], wanted);
         }
     }
 
@@ -245,13 +280,7 @@ impl Fanout {
 
     // ---- leaving ----
 
-    fn leave(
-        &mut self,
-        id: SubscriberId,
-        names: &[Name],
-        subscriptions: &mut Subscriptions,
-        later: &mut Later,
-    ) {
+    fn leave(&mut self, id: SubscriberId, names: &[Name], wanted: &mut Names, later: &mut Later) {
         let mut unused = Vec::new();
         for (kind, name) in names {
             let Some(entry) = self.table(*kind).get_mut(name) else {
@@ -266,14 +295,14 @@ impl Fanout {
                 self.settle(wait, None, later);
             }
         }
-        self.release(unused, subscriptions);
+        self.release(unused, wanted);
     }
 
     /// Ends the subscriptions to names that nobody holds any more.
-    fn release(&mut self, names: Vec<Name>, subscriptions: &mut Subscriptions) {
+    fn release(&mut self, names: Vec<Name>, wanted: &mut Names) {
         let (mut channels, mut patterns, mut shards) = (Vec::new(), Vec::new(), Vec::new());
         for (kind, name) in names {
-            if subscriptions.is_wanted(kind, &name) {
+            if wanted.is_wanted(kind, &name) {
                 let entry = self.table(kind).entry(name.clone()).or_default();
                 entry.confirmed = false;
                 entry.ending += 1;
@@ -295,7 +324,7 @@ impl Fanout {
             (SubscriptionKind::Shard, shards),
         ] {
             if !names.is_empty() {
-                let op = subscriptions.unsubscribe(kind, names);
+                let op = wanted.unsubscribe(kind, names);
                 self.asked.insert(op, (Verb::Unsubscribe, kind));
             }
         }
@@ -331,25 +360,25 @@ impl Fanout {
     }
 
     /// Asks again for the end of what was kept, unless somebody has come for it.
-    fn end_kept(&mut self, subscriptions: &mut Subscriptions) {
+    fn end_kept(&mut self, wanted: &mut Names) {
         self.kept_until = None;
         let mut kept = mem::take(&mut self.kept);
         kept.retain(|(kind, name)| !self.table(*kind).contains_key(name));
-        self.release(kept, subscriptions);
+        self.release(kept, wanted);
     }
 
-    fn end(&mut self, leaving: Leaving, subscriptions: &mut Subscriptions, later: &mut Later) {
+    fn end(&mut self, leaving: Leaving, wanted: &mut Names, later: &mut Later) {
         for (kind, name) in &leaving.names {
             // What was missed before its end is missed all the same.
             let entry = self.table(*kind).get_mut(name);
             if let Some(queue) = entry.and_then(|entry| entry.take_deaf_one(leaving.id))
-                && let Some((since, cause)) = subscriptions.missed(*kind, name)
+                && let Some((since, cause)) = wanted.missed(*kind, name)
             {
                 let gap = Gap::until_now(cause, since, None, vec![name.clone()]);
                 later.wake(queue.push([Item::Gap(gap)]).reader);
             }
         }
-        self.leave(leaving.id, &leaving.names, subscriptions, later);
+        self.leave(leaving.id, &leaving.names, wanted, later);
         if let Some(queue) = leaving.last {
             later.wake(queue.end(None));
         }
@@ -357,17 +386,34 @@ impl Fanout {
 }
 
 impl State<Fanout> {
+    /// Somebody leaves behind all that was sent before, on each of the connections that its names are on.
     fn leave_at_fence(&mut self, leaving: Leaving) -> oneshot::Receiver<Result<()>> {
         let (answer, answered) = oneshot::channel();
-        let open = self.is_open();
+        let mut lines: Vec<LineId> = Vec::new();
+        if self.is_open() {
+            let names = leaving.names.iter();
+            lines.extend(names.filter_map(|(_, name)| self.names.line_of(name)));
+            lines.sort_unstable();
+            lines.dedup();
+        }
         let fanout = &mut self.outlet;
-        if open && fanout.connected {
-            fanout.fence_wanted = true;
-            let due = Due::Leave(leaving, answer);
-            fanout.fenced.push_back((fanout.fence + 1, due));
-        } else {
-            fanout.end(leaving, &mut self.subscriptions, &mut self.later);
+        if lines.is_empty() {
+            fanout.end(leaving, &mut self.names, &mut self.later);
             self.later.answer(answer, Ok(()));
+            return answered;
+        }
+        fanout.newest_leaving += 1;
+        let number = fanout.newest_leaving;
+        let waiting = Waiting {
+            leaving,
+            answer,
+            open: lines.len(),
+        };
+        fanout.leaving.insert(number, waiting);
+        for line in lines {
+            let fence = self.outlet.reserve_fence(line);
+            self.outlet.at_fence(line, fence, Due::Leave(number));
+            self.wake_line(line);
         }
         answered
     }
@@ -398,8 +444,7 @@ impl Shared<Fanout> {
             let id = SubscriberId(fanout.newest_subscriber);
             let open = state.check_open();
             let fanout = &mut state.outlet;
-            let answer =
-                open.map(|()| fanout.join(id, queue, kind, names, &mut state.subscriptions));
+            let answer = open.map(|()| fanout.join(id, queue, kind, names, &mut state.names));
             (id, answer)
         })
     }
@@ -408,7 +453,7 @@ impl Shared<Fanout> {
     pub(crate) fn leave(&self, id: SubscriberId, names: &[Name]) {
         self.change(|state| {
             let fanout = &mut state.outlet;
-            fanout.leave(id, names, &mut state.subscriptions, &mut state.later);
+            fanout.leave(id, names, &mut state.names, &mut state.later);
         });
     }
 

@@ -1,25 +1,33 @@
 //! The task that serves a Pub/Sub connection, and what it shares with those for whom it does.
 //!
-//! The connection and its subscriptions are the same whoever they are for; what they bring goes to an [`Outlet`]: the
-//! queue of [one subscriber](single), or the queues of [many](super::fanout).
+//! The connections and their subscriptions are the same whoever they are for; what they bring goes to an [`Outlet`]: the
+//! queue of [one subscriber](single), or the queues of [many](super::fanout). There is one connection, or in a cluster one
+//! to each node that has some of the names.
 
+mod keeper;
+mod lines;
 mod link;
+mod names;
 pub(crate) mod single;
 
-use std::collections::VecDeque;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
 use std::time::Instant;
 
 use bytes::Bytes;
+use tidings_proto::cluster::{LineId, ShardedSubscriptions};
 use tidings_proto::pubsub::{Record, SubscriptionEvent};
 use tidings_proto::{Blob, Charset, ServerError, Subscriptions};
 use tokio::sync::oneshot;
 
+pub(crate) use keeper::keep;
 #[cfg(test)]
 pub(crate) use link::Ping;
 pub(crate) use link::SubscriberLink;
+pub(crate) use names::{Loss, Names};
+
+use lines::Lines;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::pubsub::event::shown;
@@ -27,9 +35,9 @@ use crate::pubsub::event::shown;
 /// How a request to subscribe or unsubscribe ended, or a PING.
 pub(crate) type Answer = oneshot::Sender<Result<()>>;
 
-/// Where what a connection brings goes.
+/// Where what connections bring goes.
 pub(crate) trait Outlet: Send + 'static {
-    /// Whether the socket is to be read. If not, `cx` is woken when it is.
+    /// Whether the sockets are to be read. If not, `cx` is woken when they are.
     fn poll_room(&mut self, cx: &mut Context<'_>) -> bool;
 
     /// Takes what has happened, in order; the messages lie in `block`. `false`: there is no use in going on.
@@ -37,18 +45,18 @@ pub(crate) trait Outlet: Send + 'static {
         &mut self,
         staged: Vec<Staged>,
         block: &Bytes,
-        subscriptions: &mut Subscriptions,
+        names: &mut Names,
         later: &mut Later,
     ) -> bool;
 
-    /// The number of the fence that is to be sent: a PING, whose answer divides what was sent before somebody
-    /// joined from what was sent after.
-    fn next_fence(&mut self) -> Option<u64> {
+    /// The number of the fence that is to be sent on a connection: a PING, whose answer divides what was sent before
+    /// somebody joined from what was sent after.
+    fn next_fence(&mut self, _line: LineId) -> Option<u64> {
         None
     }
 
     /// A connection was made, or is gone.
-    fn connected(&mut self, connected: bool, subscriptions: &mut Subscriptions, later: &mut Later);
+    fn connected(&mut self, line: LineId, connected: bool, names: &mut Names, later: &mut Later);
 
     /// When to call [`handle_timeout`](Self::handle_timeout).
     fn poll_timeout(&self) -> Option<Instant> {
@@ -56,9 +64,9 @@ pub(crate) trait Outlet: Send + 'static {
     }
 
     /// Does what is due by now.
-    fn handle_timeout(&mut self, _now: Instant, _subscriptions: &mut Subscriptions) {}
+    fn handle_timeout(&mut self, _now: Instant, _names: &mut Names) {}
 
-    /// Since when the connection has been of no use to anybody.
+    /// Since when the connections have been of no use to anybody.
     fn idle_since(&self) -> Option<Instant> {
         None
     }
@@ -71,8 +79,8 @@ pub(crate) trait Outlet: Send + 'static {
 pub(crate) enum Staged {
     Messages(Vec<Record>),
     Event(SubscriptionEvent),
-    /// The answer to a fence.
-    Fenced(u64),
+    /// The answer to a fence on a connection.
+    Fenced(LineId, u64),
 }
 
 /// What is done when the lock is free: whoever is woken may run at once, and come back.
@@ -110,33 +118,26 @@ pub(crate) struct Shared<O>(Mutex<State<O>>);
 
 #[derive(Debug)]
 pub(crate) struct State<O> {
-    pub(crate) subscriptions: Subscriptions,
+    pub(crate) names: Names,
     pub(crate) outlet: O,
     pub(crate) later: Later,
-    pings: VecDeque<Answer>,
-    /// Those who wait until the socket has nothing more to read.
-    looks: Vec<Look>,
-    /// PINGs on the wire that somebody waits for.
-    pinged: usize,
-    /// Nobody wants the connection any more.
+    lines: Lines,
+    /// Nobody wants the connections any more.
     closing: bool,
     /// The task is gone; why, unless it was asked to go.
     ended: Option<Option<Error>>,
-    link: LinkStats,
+    /// Connections that were made in the place of lost ones, and lost ones in whose place none was made yet.
+    reconnects: u64,
+    lost: u64,
+    /// Attempts to connect that have failed since one did not.
+    failed_attempts: u32,
     trouble: Option<Error>,
-    task: Option<Waker>,
+    /// Who opens and closes connections, if there may be several.
+    keeper: Option<Waker>,
     closed: Vec<oneshot::Sender<()>>,
 }
 
-/// A reader that wants what is there now, and does not wait for more.
-#[derive(Debug)]
-struct Look {
-    done: oneshot::Sender<()>,
-    /// The task has seen it, and waits for the runtime to look at the sockets.
-    seen: bool,
-}
-
-/// Counters of the connection.
+/// Counters of the connections.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct LinkStats {
     pub(crate) reconnects: u64,
@@ -171,19 +172,32 @@ impl<O> Drop for Locked<'_, O> {
 }
 
 impl<O: Outlet> Shared<O> {
+    /// With one connection at a time.
     pub(crate) fn new(outlet: O) -> Arc<Self> {
+        let mut lines = Lines::default();
+        lines.add(LineId::ONLY);
+        Self::with(Names::One(Subscriptions::new()), lines, outlet)
+    }
+
+    /// With connections to the nodes of a cluster, for shard channels.
+    pub(crate) fn sharded(names: ShardedSubscriptions, outlet: O) -> Arc<Self> {
+        let names = Names::Sharded(Box::new(names));
+        Self::with(names, Lines::default(), outlet)
+    }
+
+    fn with(names: Names, lines: Lines, outlet: O) -> Arc<Self> {
         Arc::new(Self(Mutex::new(State {
-            subscriptions: Subscriptions::new(),
+            names,
             outlet,
             later: Later::default(),
-            pings: VecDeque::new(),
-            looks: Vec::new(),
-            pinged: 0,
+            lines,
             closing: false,
             ended: None,
-            link: LinkStats::default(),
+            reconnects: 0,
+            lost: 0,
+            failed_attempts: 0,
             trouble: None,
-            task: None,
+            keeper: None,
             closed: Vec::new(),
         })))
     }
@@ -192,46 +206,63 @@ impl<O: Outlet> Shared<O> {
         Locked(Some(self.0.lock().unwrap_or_else(PoisonError::into_inner)))
     }
 
-    /// Changes the state and lets the task look at it.
+    /// Changes what is wanted, and lets the tasks look at it.
     pub(crate) fn change<R>(&self, change: impl FnOnce(&mut State<O>) -> R) -> R {
         let mut state = self.lock();
         let result = change(&mut state);
         state.settle();
-        let task = state.task.take();
-        state.later.wake(task);
+        if state.names.are_together() {
+            state.wake_all();
+        }
         result
     }
 
-    /// Asks the server for a sign of life.
+    /// Changes something that concerns all tasks.
+    fn change_all<R>(&self, change: impl FnOnce(&mut State<O>) -> R) -> R {
+        let mut state = self.lock();
+        let result = change(&mut state);
+        state.wake_all();
+        result
+    }
+
+    /// Asks the servers for a sign of life.
     pub(crate) fn ping(&self) -> Result<oneshot::Receiver<Result<()>>> {
-        self.change(|state| {
+        self.change_all(|state| {
             state.check_open()?;
+            if state.lines.is_empty() && !state.names.is_idle() {
+                let text = "no node takes the shard channels at the moment";
+                let error = Error::connection(text);
+                return Err(match state.trouble.clone() {
+                    Some(trouble) => error.with_source(trouble),
+                    None => error,
+                });
+            }
             let (answer, answered) = oneshot::channel();
-            state.pings.push_back(answer);
+            state.lines.ping(answer, &mut state.later);
             Ok(answered)
         })
     }
 
-    /// Asks for what has come to the socket so far; the answer, or the end of the channel, comes when it has been
+    /// Asks for what has come to the sockets so far; the answer, or the end of the channel, comes when it has been
     /// handed on.
     pub(crate) fn look(&self) -> oneshot::Receiver<()> {
         let (done, looked) = oneshot::channel();
-        self.change(|state| {
+        self.change_all(|state| {
             if state.ended.is_none() {
-                state.looks.push(Look { done, seen: false });
+                state.lines.look(done, &mut state.later);
             }
         });
         looked
     }
 
-    /// Lets the task close the connection.
+    /// Lets the tasks close the connections.
     pub(crate) fn close(&self) {
-        self.change(|state| state.closing = true);
+        self.change_all(|state| state.closing = true);
     }
 
-    /// Closes the connection; the answer comes when it is closed.
+    /// Closes the connections; the answer comes when they are closed.
     pub(crate) fn close_and_wait(&self) -> Option<oneshot::Receiver<()>> {
-        self.change(|state| {
+        self.change_all(|state| {
             state.closing = true;
             if state.ended.is_some() {
                 return None;
@@ -242,19 +273,23 @@ impl<O: Outlet> Shared<O> {
         })
     }
 
-    /// Reads something of the subscriptions.
-    pub(crate) fn with<R>(&self, read: impl FnOnce(&Subscriptions) -> R) -> R {
-        read(&self.lock().subscriptions)
+    /// Reads something of what is wanted.
+    pub(crate) fn with_names<R>(&self, read: impl FnOnce(&Names) -> R) -> R {
+        read(&self.lock().names)
     }
 
     /// Whether anything is wanted, and somebody there to receive it.
     pub(crate) fn is_subscribed(&self) -> bool {
         let state = self.lock();
-        state.is_open() && state.subscriptions.wanted_len() > 0
+        state.is_open() && state.names.wanted_len() > 0
     }
 
     pub(crate) fn stats(&self) -> LinkStats {
-        self.lock().link.clone()
+        let state = self.lock();
+        LinkStats {
+            reconnects: state.reconnects,
+            last_pong: state.lines.last_pong(),
+        }
     }
 
     /// Why there is no connection at the moment, if an attempt to make one has failed.
@@ -278,42 +313,46 @@ impl<O: Outlet> State<O> {
         }
     }
 
-    /// Hands on what has come of requests rather than of the connection, and of what is done about it.
+    /// Hands on what has come of requests rather than of a connection, and of what is done about it; and lets those know
+    /// who have something to do about it.
     fn settle(&mut self) {
         loop {
-            let events = std::iter::from_fn(|| self.subscriptions.poll_event());
+            let events = std::iter::from_fn(|| self.names.poll_event());
             let staged: Vec<Staged> = events.map(Staged::Event).collect();
             if staged.is_empty() {
-                return;
+                break;
             }
             self.hand_on(staged, &Bytes::new());
         }
-    }
-
-    /// The socket gave nothing. For whoever asked that counts only after the runtime has looked at the socket, which
-    /// it does while the task yields: `true` if it is to.
-    fn looked(&mut self) -> bool {
-        self.end_looks(|look| look.seen);
-        for look in &mut self.looks {
-            look.seen = true;
+        let Names::Sharded(sharded) = &mut self.names else {
+            return;
+        };
+        while let Some(line) = sharded.poll_stirred() {
+            self.lines.wake(line, &mut self.later);
         }
-        !self.looks.is_empty()
+        if sharded.take_changed() {
+            self.later.wake(self.keeper.take());
+        }
     }
 
-    /// Nothing more has come for these.
-    fn end_looks(&mut self, over: impl Fn(&Look) -> bool) {
-        let looks = self.looks.extract_if(.., |look| over(look));
-        self.later.looked.extend(looks.map(|look| look.done));
+    /// Lets the task of a connection look at what there is to send.
+    pub(super) fn wake_line(&mut self, line: LineId) {
+        self.lines.wake(line, &mut self.later);
+    }
+
+    fn wake_all(&mut self) {
+        self.lines.wake_all(&mut self.later);
+        self.later.wake(self.keeper.take());
     }
 
     fn hand_on(&mut self, staged: Vec<Staged>, block: &Bytes) -> bool {
         let Self {
-            subscriptions,
+            names,
             outlet,
             later,
             ..
         } = self;
-        outlet.take(staged, block, subscriptions, later)
+        outlet.take(staged, block, names, later)
     }
 }
 

@@ -11,7 +11,7 @@ use tidings_proto::{Arg, ToArgs};
 use super::home::Home;
 use super::payload::FromPayload;
 use super::queue::{Bounds, Overflow};
-use super::{Kinds, OneNode, Origin, Plain, PubSub, names};
+use super::{Kinds, OneNode, Origin, Plain, PubSub, Sharded, names};
 use crate::error::Result;
 
 /// Makes a [`PubSub`]; nothing is sent before it is awaited.
@@ -122,6 +122,17 @@ impl<P> PubSubBuilder<P, OneNode> {
     /// [configuration](crate::Config::read_from_replicas) says unless told.
     pub fn read_from_replicas(mut self, read: bool) -> Self {
         if let Home::Node(choice) = &mut self.home {
+            choice.from_replicas = read;
+        }
+        self
+    }
+}
+
+impl<P> PubSubBuilder<P, Sharded> {
+    /// Whether to read from a replica of each shard, and from its primary where there is none; as the client's
+    /// [configuration](crate::Config::read_from_replicas) says unless told.
+    pub fn read_from_replicas(mut self, read: bool) -> Self {
+        if let Home::Nodes(choice) = &mut self.home {
             choice.from_replicas = read;
         }
         self

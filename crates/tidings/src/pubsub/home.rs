@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use tidings_proto::Charset;
+use tidings_proto::cluster::Access;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::client::Client;
 use crate::cluster::ClusterClient;
+use crate::driver::cluster::Cluster;
 use crate::driver::place::Place;
 use crate::driver::subscriber::single::Single;
-use crate::driver::subscriber::{Shared, SubscriberLink};
+use crate::driver::subscriber::{Shared, SubscriberLink, keep};
 use crate::driver::supervise::{self, Connected};
 use crate::error::Result;
 
@@ -19,6 +21,8 @@ pub(crate) enum Home {
     Client(Client),
     /// On one node of a cluster.
     Node(NodeChoice),
+    /// On all nodes of a cluster that are needed.
+    Nodes(NodesChoice),
 }
 
 /// On which node.
@@ -30,11 +34,24 @@ pub(crate) struct NodeChoice {
     pub(crate) node: Option<String>,
 }
 
-/// A home that has a connection.
+/// On which nodes.
+#[derive(Debug)]
+pub(crate) struct NodesChoice {
+    pub(crate) cluster: ClusterClient,
+    pub(crate) from_replicas: bool,
+}
+
+/// A home that can be moved into.
 pub(super) struct Ready {
-    pub(super) permit: OwnedSemaphorePermit,
-    place: Place,
-    connected: Connected,
+    permit: OwnedSemaphorePermit,
+    connections: Connections,
+}
+
+enum Connections {
+    /// There is one.
+    One(Place, Box<Connected>),
+    /// They are made when they are needed.
+    ToNodes(Arc<Cluster>, Access),
 }
 
 impl Home {
@@ -42,6 +59,7 @@ impl Home {
         match self {
             Self::Client(client) => client.charset(),
             Self::Node(choice) => choice.cluster.charset(),
+            Self::Nodes(choice) => choice.cluster.charset(),
         }
     }
 
@@ -49,12 +67,18 @@ impl Home {
         let (place, permit) = match &self {
             Self::Client(client) => (client.place().clone(), client.pool().permit().await?),
             Self::Node(choice) => (choice.place()?, choice.cluster.permit().await?),
+            Self::Nodes(choice) => {
+                let cluster = Arc::clone(choice.cluster.driver());
+                return Ok(Ready {
+                    permit: choice.cluster.permit().await?,
+                    connections: Connections::ToNodes(cluster, access(choice.from_replicas)),
+                });
+            }
         };
         let connected = place.connect().await?;
         Ok(Ready {
             permit,
-            place,
-            connected,
+            connections: Connections::One(place, Box::new(connected)),
         })
     }
 }
@@ -62,20 +86,40 @@ impl Home {
 impl NodeChoice {
     fn place(&self) -> Result<Place> {
         self.cluster
-            .place_at(self.node.as_deref(), self.from_replicas)
+            .place_at(self.node.as_deref(), access(self.from_replicas))
+    }
+}
+
+/// What kind of nodes is wanted.
+pub(crate) fn access(from_replicas: bool) -> Access {
+    match from_replicas {
+        true => Access::ReadFromReplica,
+        false => Access::Write,
     }
 }
 
 impl Ready {
-    /// Serves what a subscriber and its task share.
+    /// What a subscriber shares with those who serve it, from [`serve`](Self::serve) on.
+    pub(super) fn share(&self, single: Single) -> Arc<Shared<Single>> {
+        match &self.connections {
+            Connections::One(..) => Shared::new(single),
+            Connections::ToNodes(cluster, access) => {
+                Shared::sharded(cluster.sharded_names(*access), single)
+            }
+        }
+    }
+
     pub(super) fn serve(self, shared: &Arc<Shared<Single>>) -> OwnedSemaphorePermit {
-        let Self {
-            permit,
-            place,
-            connected,
-        } = self;
-        let link = SubscriberLink::new(Arc::clone(&connected.config), Arc::clone(shared));
-        tokio::spawn(supervise::supervise(place, connected, link));
-        permit
+        let shared = Arc::clone(shared);
+        match self.connections {
+            Connections::One(place, connected) => {
+                let link = SubscriberLink::new(Arc::clone(&connected.config), shared);
+                tokio::spawn(supervise::supervise(place, *connected, link));
+            }
+            Connections::ToNodes(cluster, _) => {
+                tokio::spawn(keep(cluster, shared));
+            }
+        }
+        self.permit
     }
 }

@@ -11,7 +11,7 @@ use tidings_proto::pubsub::SubscriptionKind;
 pub enum Plain {}
 
 /// A subscriber of the shard channels of a cluster, wherever their slots are: a
-/// `ShardedPubSub`.
+/// [`ShardedPubSub`](crate::ShardedPubSub).
 #[derive(Debug, Clone, Copy)]
 #[allow(
     clippy::exhaustive_enums,

@@ -115,6 +115,49 @@ pub struct PubSub<P = Bytes, K = Plain> {
     _permit: OwnedSemaphorePermit,
 }
 
+/// A subscriber of the shard channels of a cluster, with connections of its own to the nodes that have their slots.
+///
+/// Made by [`ClusterClient::sharded_pubsub`](crate::ClusterClient::sharded_pubsub). It is a [`PubSub`], with all that this
+/// can do but patterns, which the servers do not have for shard channels. Its `subscribe` is `SSUBSCRIBE`, its
+/// `unsubscribe` `SUNSUBSCRIBE`.
+///
+/// Wherever the slots go, the subscriptions go with them: when a slot is moved, a primary fails over, a replica that is
+/// read becomes a primary, or a node leaves. A server tells its subscribers that they lost a slot, if it can; otherwise
+/// they find out by the map of the slots, which is read again every [few seconds](crate::Config::topology_interval) and
+/// whenever something was lost. Where messages may be missing stands an [`Event::Gap`] that says why:
+/// [`SlotMoved`](GapCause::SlotMoved), [`Failover`](GapCause::Failover), [`NodeLeft`](GapCause::NodeLeft) or
+/// [`Disconnected`](GapCause::Disconnected). The server does not keep what is published while nobody is subscribed,
+/// and it takes some time to subscribe elsewhere, so that each move costs a gap.
+///
+/// One that may stay in order for long: several channels of a slot are on the same connection, and each channel is on
+/// one connection at a time.
+///
+/// ```no_run
+/// # async fn example(cluster: tidings::ClusterClient) -> tidings::Result<()> {
+/// use tidings::Event;
+///
+/// let mut rooms = cluster.sharded_pubsub().await?;
+/// rooms.subscribe((1..=100).map(|room| format!("room:{room}"))).await?;
+/// while let Some(event) = rooms.next().await {
+///     match event? {
+///         Event::Message(message) => println!("{}: {}", message.channel_str(), message.text()),
+///         Event::Gap(gap) => println!("messages may be missing: {}", gap.cause()),
+///         _ => {}
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
+///
+/// There are no patterns:
+///
+/// ```compile_fail,E0599
+/// async fn patterns(mut rooms: tidings::ShardedPubSub) {
+///     rooms.psubscribe("room:*").await;
+/// }
+/// ```
+pub type ShardedPubSub<P = Bytes> = PubSub<P, Sharded>;
+
 /// Runs for each gap that is read.
 type OnGap = Box<dyn FnMut(&Gap) + Send>;
 
@@ -133,7 +176,7 @@ impl<P: FromPayload, K: Kinds> PubSub<P, K> {
             unseen: builder.ignore_confirmations,
             ..builder.bounds
         }));
-        let shared = Shared::new(Single::new(Arc::clone(&queue), charset));
+        let shared = home.share(Single::new(Arc::clone(&queue), charset));
         let mut answers = Vec::new();
         for (kind, names) in wanted {
             if !names.is_empty() {
@@ -247,7 +290,7 @@ impl<P: FromPayload, K: Kinds> PubSub<P, K> {
 
     /// Each name as it is wanted and as the server has confirmed it, and why the two differ if they do.
     pub fn subscriptions(&self) -> Vec<SubscriptionStatus> {
-        self.shared.with(|subscriptions| subscriptions.list())
+        self.shared.with_names(|subscriptions| subscriptions.list())
     }
 
     /// Why there is no connection at the moment, if an attempt to make one has failed.
@@ -325,7 +368,9 @@ impl<P: FromPayload, K: Kinds> PubSub<P, K> {
     }
 
     fn wanted(&self, kind: SubscriptionKind) -> Vec<Bytes> {
-        let names = self.shared.with(|subscriptions| subscriptions.wanted(kind));
+        let names = self
+            .shared
+            .with_names(|subscriptions| subscriptions.wanted(kind));
         names.iter().map(Blob::to_bytes).collect()
     }
 
@@ -400,7 +445,9 @@ impl<P: FromPayload, K: Kinds> PubSub<P, K> {
                 if let Some((kind, name)) = confirmation.ended()
                     && !self.handlers.ignore_ends()
                 {
-                    let wanted = self.shared.with(|wanted| wanted.is_wanted(kind, name));
+                    let wanted = self
+                        .shared
+                        .with_names(|wanted| wanted.is_wanted(kind, name));
                     self.handlers.ended(kind, name, wanted);
                 }
                 if self.ignore_confirmations {
@@ -458,7 +505,9 @@ impl<P, K> fmt::Debug for PubSub<P, K> {
         f.debug_struct("PubSub")
             .field(
                 "wanted",
-                &self.shared.with(|subscriptions| subscriptions.wanted_len()),
+                &self
+                    .shared
+                    .with_names(|subscriptions| subscriptions.wanted_len()),
             )
             .field("handlers", &self.handlers)
             .field("closed", &self.closed)

@@ -167,7 +167,9 @@ impl<P: FromPayload, K: Kinds> PubSub<P, K> {
     async fn end_all(&mut self, kind: SubscriptionKind) -> Result<()> {
         self.check_open()?;
         if !self.handlers.ignore_ends() {
-            let names = self.shared.with(|subscriptions| subscriptions.wanted(kind));
+            let names = self
+                .shared
+                .with_names(|subscriptions| subscriptions.wanted(kind));
             self.handlers.ending(kind, &names);
         }
         match self.shared.request_end(kind)? {

@@ -14,11 +14,10 @@ use tidings_proto::Blob;
 use tidings_proto::pubsub::SubscriptionKind;
 
 use super::{Inner, State};
-use crate::client::Client;
 use crate::error::{Error, Result};
 use crate::pubsub::queue::{Queue, SHARED_BOUNDS};
-use crate::subscription::SubscribeTo;
 use crate::subscription::hub::{Hubbed, Seat};
+use crate::subscription::{Source, SubscribeTo};
 
 /// A receiver, as its senders have it: what changes in it is no part of what a sender is, and clippy, which looks through
 /// all but `dyn`, does not warn of senders as the keys of a map.
@@ -328,22 +327,21 @@ impl<T: Senders> SubscribeTo<SendersOf> for T {
     #[cfg(feature = "blocking")]
     type Blocking = Result<()>;
 
-    fn into_request(self, client: &Client, kind: SubscriptionKind) -> Subscribing {
+    fn into_request(self, source: Source, kind: SubscriptionKind) -> Subscribing {
         let senders = of_kind(self, kind);
-        let client = client.clone();
         Subscribing(Box::pin(async move {
             let senders = senders?;
             if senders.is_empty() {
                 return Ok(());
             }
-            let hubbed = client.hubbed().await?;
+            let hubbed = source.hubbed(kind).await?;
             subscribe(senders, hubbed).await
         }))
     }
 
     #[cfg(feature = "blocking")]
-    fn into_blocking(self, client: &Client, kind: SubscriptionKind) -> Result<()> {
-        crate::blocking::wait(self.into_request(client, kind))
+    fn into_blocking(self, source: Source, kind: SubscriptionKind) -> Result<()> {
+        crate::blocking::wait(self.into_request(source, kind))
     }
 }
 

@@ -9,8 +9,7 @@ use bytes::Bytes;
 use tidings_proto::Arg;
 use tidings_proto::pubsub::{SubscriptionKind, Verb};
 
-use super::{Subscription, each_once};
-use crate::client::Client;
+use super::{Source, Subscription, each_once};
 use crate::error::{Error, Result};
 use crate::pubsub::encoded;
 use crate::pubsub::payload::FromPayload;
@@ -45,7 +44,7 @@ use crate::pubsub::queue::{Bounds, Overflow, Queue, SHARED_BOUNDS};
 #[must_use = "nothing happens before the builder is awaited"]
 #[derive(Debug)]
 pub struct SubscriptionBuilder<P = Bytes> {
-    client: Client,
+    source: Source,
     kind: SubscriptionKind,
     names: Vec<Arg>,
     bounds: Bounds,
@@ -53,9 +52,9 @@ pub struct SubscriptionBuilder<P = Bytes> {
 }
 
 impl SubscriptionBuilder {
-    pub(super) fn new(client: Client, kind: SubscriptionKind, names: Vec<Arg>) -> Self {
+    pub(super) fn new(source: Source, kind: SubscriptionKind, names: Vec<Arg>) -> Self {
         Self {
-            client,
+            source,
             kind,
             names,
             bounds: SHARED_BOUNDS,
@@ -85,7 +84,7 @@ impl<P> SubscriptionBuilder<P> {
     /// payload; the next message follows.
     pub fn payload<T: FromPayload>(self) -> SubscriptionBuilder<T> {
         SubscriptionBuilder {
-            client: self.client,
+            source: self.source,
             kind: self.kind,
             names: self.names,
             bounds: self.bounds,
@@ -100,10 +99,10 @@ impl<P> SubscriptionBuilder<P> {
             return Err(Error::misuse(text));
         }
         self.bounds.check_shared()?;
-        let charset = self.client.charset();
+        let charset = self.source.charset();
         let names = each_once(encoded(&self.names, charset)?);
         let queue = Arc::new(Queue::new(self.bounds));
-        let hubbed = self.client.hubbed().await?;
+        let hubbed = self.source.hubbed(self.kind).await?;
         // Dropped on the way, the seat leaves nothing behind.
         let (seat, confirming) = hubbed.seat(&queue, self.kind, names);
         confirming.await?;

@@ -1,18 +1,21 @@
-//! The connection that a client's subscriptions share: made for the first one, kept for a while after the last.
+//! The connection that a client's subscriptions share, or those to the nodes of a cluster: made for the first one, kept for
+//! a while after the last.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Instant;
 
 use tidings_proto::Blob;
+use tidings_proto::cluster::Access;
 use tidings_proto::pubsub::SubscriptionKind;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedSemaphorePermit};
 
+use crate::driver::cluster::Cluster;
 use crate::driver::fanout::{Fanout, Leaving, SubscriberId};
 use crate::driver::place::Place;
-use crate::driver::subscriber::{Shared, SubscriberLink};
+use crate::driver::subscriber::{Shared, SubscriberLink, keep};
 use crate::driver::supervise;
 use crate::error::{Error, Result};
-use crate::pool::Pool;
 use crate::pubsub::Confirming;
 use crate::pubsub::queue::Queue;
 
@@ -46,7 +49,10 @@ impl Hub {
     }
 
     /// The connection that is there, or a new one. It does not close for some time.
-    pub(crate) async fn connection(&self, place: &Place, pool: &Pool) -> Result<Arc<Hubbed>> {
+    pub(crate) async fn connection(
+        &self,
+        connecting: impl Future<Output = Result<Arc<Hubbed>>>,
+    ) -> Result<Arc<Hubbed>> {
         let came = Instant::now();
         // Those who come while it is being made wait for it here.
         let mut known = self.0.lock().await;
@@ -61,7 +67,7 @@ impl Hub {
             // It was made for them too: a thousand who wait do not try one after the other.
             return Err(error.clone());
         }
-        match Self::connect(place, pool).await {
+        match connecting.await {
             Ok(hubbed) => {
                 known.connection = Some(Arc::clone(&hubbed));
                 Ok(hubbed)
@@ -72,23 +78,43 @@ impl Hub {
             }
         }
     }
+}
 
-    async fn connect(place: &Place, pool: &Pool) -> Result<Arc<Hubbed>> {
-        let permit = pool.permit().await?;
+impl Hubbed {
+    /// One connection at a time.
+    pub(crate) async fn over_one(place: Place, permit: OwnedSemaphorePermit) -> Result<Arc<Self>> {
         let connected = place.connect().await?;
         let shared = Shared::new(Fanout::new(place.config().text_charset()));
         let link = SubscriberLink::new(Arc::clone(&connected.config), Arc::clone(&shared));
-        let serving = supervise::supervise(place.clone(), connected, link);
+        let serving = supervise::supervise(place, connected, link);
+        Ok(Self::served_by(shared, serving, permit))
+    }
+
+    /// Connections to the nodes of a cluster, for shard channels.
+    pub(crate) fn over_nodes(
+        cluster: &Arc<Cluster>,
+        access: Access,
+        permit: OwnedSemaphorePermit,
+    ) -> Arc<Self> {
+        let names = cluster.sharded_names(access);
+        let shared = Shared::sharded(names, Fanout::new(cluster.charset()));
+        let serving = keep(Arc::clone(cluster), Arc::clone(&shared));
+        Self::served_by(shared, serving, permit)
+    }
+
+    fn served_by(
+        shared: Arc<Shared<Fanout>>,
+        serving: impl Future<Output = ()> + Send + 'static,
+        permit: OwnedSemaphorePermit,
+    ) -> Arc<Self> {
         tokio::spawn(async move {
             serving.await;
             // Whoever still refers to a connection that has ended does not need it.
             drop(permit);
         });
-        Ok(Arc::new(Hubbed { shared }))
+        Arc::new(Self { shared })
     }
-}
 
-impl Hubbed {
     /// Lets what comes for `names` go to `queue`; awaited, the answer says when it does.
     pub(crate) fn seat(
         self: &Arc<Self>,

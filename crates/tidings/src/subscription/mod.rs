@@ -2,6 +2,7 @@
 
 mod builder;
 pub(crate) mod hub;
+mod source;
 mod target;
 
 use std::collections::HashSet;
@@ -19,6 +20,7 @@ use tidings_proto::{Blob, Charset};
 use tokio::time;
 
 pub use builder::SubscriptionBuilder;
+pub use source::Source;
 pub use target::{Names, SubscribeTo};
 
 use crate::error::{Error, Result};

@@ -3,8 +3,7 @@
 use tidings_proto::ToArgs;
 use tidings_proto::pubsub::SubscriptionKind;
 
-use super::SubscriptionBuilder;
-use crate::client::Client;
+use super::{Source, SubscriptionBuilder};
 use crate::pubsub::names;
 
 /// The marker of names, as they are taken everywhere: one or many, text, bytes or numbers. See [`SubscribeTo`].
@@ -33,12 +32,12 @@ pub trait SubscribeTo<Marker> {
 
     /// Makes it.
     #[doc(hidden)]
-    fn into_request(self, client: &Client, kind: SubscriptionKind) -> Self::Request;
+    fn into_request(self, source: Source, kind: SubscriptionKind) -> Self::Request;
 
     /// Makes it for a thread.
     #[cfg(feature = "blocking")]
     #[doc(hidden)]
-    fn into_blocking(self, client: &Client, kind: SubscriptionKind) -> Self::Blocking;
+    fn into_blocking(self, source: Source, kind: SubscriptionKind) -> Self::Blocking;
 }
 
 impl<Shape, T: ToArgs<Shape>> SubscribeTo<Names<Shape>> for T {
@@ -46,12 +45,12 @@ impl<Shape, T: ToArgs<Shape>> SubscribeTo<Names<Shape>> for T {
     #[cfg(feature = "blocking")]
     type Blocking = crate::blocking::SubscriptionBuilder;
 
-    fn into_request(self, client: &Client, kind: SubscriptionKind) -> SubscriptionBuilder {
-        SubscriptionBuilder::new(client.clone(), kind, names(self))
+    fn into_request(self, source: Source, kind: SubscriptionKind) -> SubscriptionBuilder {
+        SubscriptionBuilder::new(source, kind, names(self))
     }
 
     #[cfg(feature = "blocking")]
-    fn into_blocking(self, client: &Client, kind: SubscriptionKind) -> Self::Blocking {
-        crate::blocking::SubscriptionBuilder::new(self.into_request(client, kind))
+    fn into_blocking(self, source: Source, kind: SubscriptionKind) -> Self::Blocking {
+        crate::blocking::SubscriptionBuilder::new(self.into_request(source, kind))
     }
 }

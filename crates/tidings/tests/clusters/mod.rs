@@ -73,7 +73,8 @@ pub(crate) fn on_each_own<F: Future<Output = ()>>(
     }
 }
 
-fn shared(binary: &Binary) -> Arc<Cluster> {
+/// One that all tests of a process share, which nobody changes.
+pub(crate) fn shared(binary: &Binary) -> Arc<Cluster> {
     static CLUSTERS: LazyLock<Mutex<HashMap<String, Arc<Cluster>>>> = LazyLock::new(Mutex::default);
     let mut clusters = CLUSTERS.lock().unwrap_or_else(PoisonError::into_inner);
     let cluster = clusters.entry(binary.to_string()).or_insert_with(|| {

@@ -5,6 +5,7 @@
 //! [`PubSub::asynchronous`].
 #![allow(dead_code, reason = "each test file uses its own part of it")]
 
+pub(crate) mod cluster;
 mod pubsub;
 pub(crate) mod receiver;
 pub(crate) mod subscription;
@@ -247,9 +248,24 @@ impl Face {
 }
 
 /// A test for each of these cases and each face: `on_both_faces! { [plain] this_holds, that_holds, }`. In brackets stands
-/// the function that starts the server.
+/// the function that starts the server; `[cluster shared]` names one that starts a cluster, where the tests have a module
+/// `faced` for that.
 #[macro_export]
 macro_rules! on_both_faces {
+    ($([cluster $start:ident] $($case:ident,)+)+) => {
+        $crate::on_both_faces!(@ cluster asynchronous Asynchronous $($(($start $case))+)+);
+        $crate::on_both_faces!(@ cluster blocking Blocking $($(($start $case))+)+);
+    };
+    (@ cluster $module:ident $face:ident $(($start:ident $case:ident))+) => {
+        mod $module {
+            $(
+                #[test]
+                fn $case() {
+                    $crate::faced::run($crate::faces::Face::$face, super::$start, super::$case);
+                }
+            )+
+        }
+    };
     ($([$start:ident] $($case:ident,)+)+) => {
         $crate::on_both_faces!(@ asynchronous Asynchronous $($(($start $case))+)+);
         $crate::on_both_faces!(@ blocking Blocking $($(($start $case))+)+);

@@ -1,22 +1,23 @@
 //! The Pub/Sub object, its builder and its handle, with the methods that both faces have.
 
+use std::fmt;
 use std::future::{Future, IntoFuture, poll_fn};
 use std::pin::Pin;
 use std::time::Duration;
 
 use futures_core::Stream;
 use tidings::{
-    Bytes, Error, Event, FromPayload, Gap, HandlerOutcome, Message, Overflow, Result, Stats,
-    SubscriptionStatus, ToArg, ToArgs, blocking,
+    Bytes, Error, Event, FromPayload, Gap, HandlerOutcome, Kinds, Message, OneNode, Origin,
+    Overflow, Plain, Result, Sharded, Stats, SubscriptionStatus, ToArg, ToArgs, blocking,
 };
 
 use super::waiting::{at_once, here};
 use crate::support::Reads;
 
 #[derive(Debug)]
-pub(crate) enum PubSubBuilder<P = Bytes> {
-    Asynchronous(tidings::PubSubBuilder<P>),
-    Blocking(blocking::PubSubBuilder<P>),
+pub(crate) enum PubSubBuilder<P = Bytes, O: Origin = Plain> {
+    Asynchronous(tidings::PubSubBuilder<P, O>),
+    Blocking(blocking::PubSubBuilder<P, O>),
 }
 
 /// The same method of either builder.
@@ -29,13 +30,31 @@ macro_rules! built {
     };
 }
 
-impl<P> PubSubBuilder<P> {
-    pub(crate) fn channels<S>(self, channels: impl ToArgs<S>) -> Self {
-        built!(self, builder => builder.channels(channels))
-    }
-
+impl<P, O: Origin<Kinds = Plain>> PubSubBuilder<P, O> {
     pub(crate) fn patterns<S>(self, patterns: impl ToArgs<S>) -> Self {
         built!(self, builder => builder.patterns(patterns))
+    }
+}
+
+impl<P> PubSubBuilder<P, OneNode> {
+    pub(crate) fn node(self, address: impl fmt::Display) -> Self {
+        built!(self, builder => builder.node(address))
+    }
+
+    pub(crate) fn read_from_replicas(self, read: bool) -> Self {
+        built!(self, builder => builder.read_from_replicas(read))
+    }
+}
+
+impl<P> PubSubBuilder<P, Sharded> {
+    pub(crate) fn read_from_replicas(self, read: bool) -> Self {
+        built!(self, builder => builder.read_from_replicas(read))
+    }
+}
+
+impl<P, O: Origin> PubSubBuilder<P, O> {
+    pub(crate) fn channels<S>(self, channels: impl ToArgs<S>) -> Self {
+        built!(self, builder => builder.channels(channels))
     }
 
     pub(crate) fn ignore_subscribe_messages(self, ignore: bool) -> Self {
@@ -50,13 +69,13 @@ impl<P> PubSubBuilder<P> {
         built!(self, builder => builder.overflow(overflow))
     }
 
-    pub(crate) fn payload<T: FromPayload>(self) -> PubSubBuilder<T> {
+    pub(crate) fn payload<T: FromPayload>(self) -> PubSubBuilder<T, O> {
         built!(self, builder => builder.payload())
     }
 }
 
-impl<P: FromPayload> IntoFuture for PubSubBuilder<P> {
-    type Output = Result<PubSub<P>>;
+impl<P: FromPayload, O: Origin> IntoFuture for PubSubBuilder<P, O> {
+    type Output = Result<PubSub<P, O::Kinds>>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
@@ -72,9 +91,9 @@ impl<P: FromPayload> IntoFuture for PubSubBuilder<P> {
 }
 
 #[derive(Debug)]
-pub(crate) enum PubSub<P = Bytes> {
-    Asynchronous(tidings::PubSub<P>),
-    Blocking(blocking::PubSub<P>),
+pub(crate) enum PubSub<P = Bytes, K = Plain> {
+    Asynchronous(tidings::PubSub<P, K>),
+    Blocking(blocking::PubSub<P, K>),
 }
 
 /// A method that waits, of either face.
@@ -135,16 +154,31 @@ macro_rules! taking_nothing {
 }
 
 impl<P: FromPayload> PubSub<P> {
+    taking_names! { psubscribe ssubscribe punsubscribe sunsubscribe }
+    taking_handlers! { psubscribe_with ssubscribe_with }
+    taking_nothing! { punsubscribe_all sunsubscribe_all }
+
+    pub(crate) fn patterns(&self) -> Vec<Bytes> {
+        looks!(self, pubsub => pubsub.patterns())
+    }
+
+    pub(crate) fn shard_channels(&self) -> Vec<Bytes> {
+        looks!(self, pubsub => pubsub.shard_channels())
+    }
+}
+
+impl<P: FromPayload, K: Kinds> PubSub<P, K> {
     /// For what only the asynchronous face has.
-    pub(crate) fn asynchronous(&mut self) -> &mut tidings::PubSub<P> {
+    pub(crate) fn asynchronous(&mut self) -> &mut tidings::PubSub<P, K> {
         match self {
             Self::Asynchronous(pubsub) => pubsub,
             Self::Blocking(_) => panic!("the blocking face has no such thing"),
         }
     }
 
-    taking_names! { subscribe psubscribe ssubscribe unsubscribe punsubscribe sunsubscribe }
-    taking_handlers! { subscribe_with psubscribe_with ssubscribe_with }
+    taking_names! { subscribe unsubscribe }
+    taking_handlers! { subscribe_with }
+
     /// A handler that waits for something: by awaiting it, or by blocking.
     pub(crate) async fn subscribe_with_waiting<F>(
         &mut self,
@@ -164,7 +198,7 @@ impl<P: FromPayload> PubSub<P> {
         }
     }
 
-    taking_nothing! { unsubscribe_all punsubscribe_all sunsubscribe_all ping drain close }
+    taking_nothing! { unsubscribe_all ping drain close }
 
     pub(crate) fn on_gap(&mut self, handler: impl FnMut(&Gap) + Send + 'static) {
         looks!(self, pubsub => pubsub.on_gap(handler));
@@ -194,14 +228,6 @@ impl<P: FromPayload> PubSub<P> {
         looks!(self, pubsub => pubsub.channels())
     }
 
-    pub(crate) fn patterns(&self) -> Vec<Bytes> {
-        looks!(self, pubsub => pubsub.patterns())
-    }
-
-    pub(crate) fn shard_channels(&self) -> Vec<Bytes> {
-        looks!(self, pubsub => pubsub.shard_channels())
-    }
-
     pub(crate) fn is_subscribed(&self) -> bool {
         looks!(self, pubsub => pubsub.is_subscribed())
     }
@@ -218,7 +244,7 @@ impl<P: FromPayload> PubSub<P> {
         looks!(self, pubsub => pubsub.stats())
     }
 
-    pub(crate) fn handle(&self) -> Handle {
+    pub(crate) fn handle(&self) -> Handle<K> {
         match self {
             Self::Asynchronous(pubsub) => Handle::Asynchronous(pubsub.handle()),
             Self::Blocking(pubsub) => Handle::Blocking(pubsub.handle()),
@@ -226,7 +252,7 @@ impl<P: FromPayload> PubSub<P> {
     }
 }
 
-impl Reads for PubSub {
+impl<K: Kinds> Reads for PubSub<Bytes, K> {
     async fn next(&mut self) -> Option<Result<Event>> {
         self.next().await
     }
@@ -236,10 +262,19 @@ impl Reads for PubSub {
     }
 }
 
-#[derive(Debug, Clone)]
-pub(crate) enum Handle {
-    Asynchronous(tidings::PubSubHandle),
-    Blocking(blocking::PubSubHandle),
+#[derive(Debug)]
+pub(crate) enum Handle<K = Plain> {
+    Asynchronous(tidings::PubSubHandle<K>),
+    Blocking(blocking::PubSubHandle<K>),
+}
+
+impl<K> Clone for Handle<K> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Asynchronous(handle) => Self::Asynchronous(handle.clone()),
+            Self::Blocking(handle) => Self::Blocking(handle.clone()),
+        }
+    }
 }
 
 /// Methods of the handle that wait for the server's answer.
@@ -257,7 +292,7 @@ macro_rules! requesting {
 }
 
 impl Handle {
-    requesting! { subscribe psubscribe ssubscribe unsubscribe punsubscribe sunsubscribe }
+    requesting! { psubscribe ssubscribe punsubscribe sunsubscribe }
 
     /// A handle that makes its requests by the call, and waits for nothing.
     pub(crate) fn without_waiting(&self) -> Asking {
@@ -266,6 +301,10 @@ impl Handle {
             Self::Blocking(handle) => Asking::Blocking(handle.without_waiting()),
         }
     }
+}
+
+impl<K: Kinds> Handle<K> {
+    requesting! { subscribe unsubscribe }
 
     pub(crate) fn is_subscribed(&self) -> bool {
         match self {

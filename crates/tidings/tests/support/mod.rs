@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use tidings::{Client, Event, PubSub, Result};
+use tidings::{Bytes, Client, Event, Kinds, PubSub, Result};
 use tidings_testkit::{Binary, Protocol, Server, matrix};
 
 /// How long a test waits for what must come. Only a failing test waits so long.
@@ -150,7 +150,7 @@ pub(crate) trait Reads {
     async fn get_message(&mut self, timeout: Duration) -> Result<Option<Event>>;
 }
 
-impl Reads for PubSub {
+impl<K: Kinds> Reads for PubSub<Bytes, K> {
     async fn next(&mut self) -> Option<Result<Event>> {
         self.next().await
     }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::Subscriptions;
 use super::burst::Origin;
-use super::kinds::{GapCause, SubscriptionEvent, SubscriptionKind, Verb};
+use super::kinds::{SubscriptionEvent, SubscriptionKind, Verb};
 use crate::blob::Blob;
 use crate::error::{ProtocolError, ServerError};
 
@@ -97,7 +97,8 @@ impl Subscriptions {
         let Some(mut burst) = self.retire() else {
             return Ok(true);
         };
-        if burst.names.len() == 1 || is_server_wide(error) {
+        let of_slot = burst.kind == SubscriptionKind::Shard && is_of_slot(error);
+        if burst.names.len() == 1 || is_server_wide(error) || of_slot {
             for name in &burst.names {
                 self.refused(burst.kind, name, error, burst.origin, now);
             }
@@ -264,12 +265,19 @@ impl Subscriptions {
                         error: error.clone(),
                     });
                 }
+                if passing && kind == SubscriptionKind::Shard {
+                    self.events.push_back(SubscriptionEvent::Deferred {
+                        name: name.clone(),
+                        error: error.clone(),
+                    });
+                }
             } else {
                 table.want(name, false);
                 table.tidy(name);
             }
         }
-        if origin == Origin::Replay && !self.waiting.is_empty() {
+        let over = origin == Origin::Replay || !self.is_wanted(kind, name);
+        if over && !self.waiting.is_empty() {
             let waiting = self.waiting.remove(&(kind, name.clone()));
             for op in waiting.into_iter().flatten() {
                 self.refuse(Origin::Request(op), name.clone(), error);
@@ -292,6 +300,7 @@ impl Subscriptions {
     /// An unasked `sunsubscribe`. The node that sent it is often still the right one: ask it again.
     fn revoked(&mut self, name: &[u8], now: Instant) {
         let kind = SubscriptionKind::Shard;
+        let cause = self.revocation.0;
         if !self.table_mut(kind).confirm(name, false) || !self.is_wanted(kind, name) {
             return;
         }
@@ -300,7 +309,7 @@ impl Subscriptions {
                 // It was to end, and what was asked for behind that decides what is to be.
                 return;
             }
-            entry.set_missed(entry.missed().or(Some((now, GapCause::SlotMoved))));
+            entry.set_missed(entry.missed().or(Some((now, cause))));
         }
         let name = Blob::copy_from(name);
         self.events
@@ -315,6 +324,11 @@ fn is_passing(error: &ServerError) -> bool {
         error.code(),
         "BUSY" | "LOADING" | "CLUSTERDOWN" | "TRYAGAIN" | "MASTERDOWN"
     )
+}
+
+/// Whether it is the slot that the server refuses, which is the same for all names of one command.
+fn is_of_slot(error: &ServerError) -> bool {
+    matches!(error.code(), "MOVED" | "CLUSTERDOWN" | "TRYAGAIN")
 }
 
 /// Whether the server refuses whatever it is asked.

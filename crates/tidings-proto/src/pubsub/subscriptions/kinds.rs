@@ -90,7 +90,7 @@ impl fmt::Display for GapCause {
 
 /// One request to subscribe or unsubscribe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct OpId(pub(super) u64);
+pub struct OpId(pub(crate) u64);
 
 /// What came of it.
 #[derive(Debug, Clone)]
@@ -128,6 +128,14 @@ pub enum SubscriptionEvent {
     Revoked {
         /// The shard channel.
         name: Blob,
+    },
+    /// The server does not grant a shard channel that had been subscribed, for a reason that passes: it is asked again
+    /// soon.
+    Deferred {
+        /// The shard channel.
+        name: Blob,
+        /// The server's words.
+        error: ServerError,
     },
     /// A request was answered for all of its names.
     Done {

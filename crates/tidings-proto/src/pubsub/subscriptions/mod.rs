@@ -24,6 +24,7 @@ pub use self::kinds::{
     GapCause, OpId, SubscriptionEvent, SubscriptionKind, SubscriptionState, SubscriptionStatus,
     Verb,
 };
+pub(crate) use self::moving::Moving;
 use self::table::{Entry, Table};
 use crate::blob::Blob;
 use crate::error::ServerError;
@@ -31,6 +32,7 @@ use crate::error::ServerError;
 mod answers;
 mod burst;
 mod kinds;
+mod moving;
 mod table;
 
 /// Names on the wire without an answer. Their confirmations have to stay well below the server's output limit
@@ -68,7 +70,20 @@ pub struct Subscriptions {
     /// Names that missed messages and are subscribed again, not yet told of by a gap.
     gap_names: Vec<(SubscriptionKind, Blob)>,
     retry_at: Option<Instant>,
+    /// Why messages are missed of a name that the server ends by itself.
+    revocation: Revocation,
     events: VecDeque<SubscriptionEvent>,
+}
+
+/// What it means that the server ends a shard channel by itself and grants it again: alone it cannot be told apart from a
+/// slot that went away and came back.
+#[derive(Debug, Clone, Copy)]
+struct Revocation(GapCause);
+
+impl Default for Revocation {
+    fn default() -> Self {
+        Self(GapCause::SlotMoved)
+    }
 }
 
 impl Subscriptions {
@@ -444,13 +459,8 @@ impl Subscriptions {
     fn open_op(&mut self, open: usize) -> OpId {
         self.newest_op = self.newest_op.wrapping_add(1);
         let op = OpId(self.newest_op);
-        self.ops.insert(
-            op,
-            Op {
-                open,
-                refused: Vec::new(),
-            },
-        );
+        let refused = Vec::new();
+        self.ops.insert(op, Op { open, refused });
         op
     }
 

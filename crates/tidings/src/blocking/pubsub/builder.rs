@@ -9,7 +9,7 @@ use tidings_proto::ToArgs;
 use super::PubSub;
 use crate::blocking::runtime;
 use crate::error::Result;
-use crate::pubsub::{FromPayload, OneNode, Origin, Overflow, Plain};
+use crate::pubsub::{FromPayload, OneNode, Origin, Overflow, Plain, Sharded};
 
 /// Makes a [`PubSub`]; nothing is sent before it is [opened](Self::open).
 ///
@@ -89,6 +89,14 @@ impl<P> PubSubBuilder<P, OneNode> {
     }
 
     /// Whether to read from a replica; as [there](crate::PubSubBuilder::read_from_replicas).
+    pub fn read_from_replicas(mut self, read: bool) -> Self {
+        self.inner = self.inner.read_from_replicas(read);
+        self
+    }
+}
+
+impl<P> PubSubBuilder<P, Sharded> {
+    /// Whether to read from a replica of each shard; as [there](crate::PubSubBuilder::read_from_replicas).
     pub fn read_from_replicas(mut self, read: bool) -> Self {
         self.inner = self.inner.read_from_replicas(read);
         self

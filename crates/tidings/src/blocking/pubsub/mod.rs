@@ -17,7 +17,7 @@ pub use thread::PubSubThread;
 
 use super::runtime;
 use crate::error::{Error, Result};
-use crate::pubsub::{FromPayload, Gap, HandlerOutcome, Kinds, Message, Plain, Stats};
+use crate::pubsub::{FromPayload, Gap, HandlerOutcome, Kinds, Message, Plain, Sharded, Stats};
 
 /// A subscriber with a connection of its own, which a thread reads.
 ///
@@ -70,6 +70,32 @@ use crate::pubsub::{FromPayload, Gap, HandlerOutcome, Kinds, Message, Plain, Sta
 pub struct PubSub<P = Bytes, K = Plain> {
     inner: crate::PubSub<P, K>,
 }
+
+/// A subscriber of the shard channels of a cluster, which a thread reads: the asynchronous
+/// [`ShardedPubSub`](crate::ShardedPubSub) with calls that wait.
+///
+/// Made by [`ClusterClient::sharded_pubsub`](super::ClusterClient::sharded_pubsub). It is a [`PubSub`], with all that this can
+/// do but patterns, which the servers do not have for shard channels.
+///
+/// ```no_run
+/// # fn example(cluster: tidings::blocking::ClusterClient) -> tidings::Result<()> {
+/// let mut rooms = cluster.sharded_pubsub().open()?;
+/// rooms.subscribe((1..=100).map(|room| format!("room:{room}")))?;
+/// for event in rooms {
+///     if let Some(message) = event?.message() {
+///         println!("{}: {}", message.channel_str(), message.text());
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
+///
+/// ```compile_fail,E0599
+/// fn patterns(mut rooms: tidings::blocking::ShardedPubSub) {
+///     rooms.psubscribe("room:*");
+/// }
+/// ```
+pub type ShardedPubSub<P = Bytes> = PubSub<P, Sharded>;
 
 impl<P: FromPayload, K: Kinds> PubSub<P, K> {
     fn new(inner: crate::PubSub<P, K>) -> Self {

@@ -56,7 +56,7 @@ impl Cluster {
             ));
         };
         let config = Arc::new(config);
-        let (routes, _) = watch::channel(Arc::new(Routes::default()));
+        let (routes, _) = watch::channel(Arc::new(Routes::none()));
         let cluster = Arc::new(Self {
             charset: config.text_charset(),
             routes,
@@ -163,27 +163,22 @@ impl Cluster {
         address
     }
 
-    /// Takes over what a node told.
-    fn apply(&self, topology: &Topology) {
+    /// Takes over what a node told when it was asked then. All are told, whether it is new or not: they know then that
+    /// what they have is still right.
+    fn apply(&self, topology: &Topology, as_of: Instant) {
         let mut learned = self.learned();
         learned.retain(|_, (_, at)| at.elapsed() < FRESH);
-        self.routes.send_if_modified(|routes| {
-            let mut new = Routes::clone(routes);
-            let mut changed = new.apply(topology, |address| self.open(address));
+        self.routes.send_modify(|routes| {
+            let new = Arc::make_mut(routes);
+            new.apply(topology, as_of, |address| self.open(address));
             for (slot, (address, _)) in &*learned {
                 // One that has been replaced meanwhile is not put back.
                 let known = new.map().node_at(address);
-                if known.is_some_and(|node| !node.is_primary() || is_failed(&new, address)) {
+                if known.is_some_and(|node| !node.is_primary() || is_failed(new, address)) {
                     continue;
                 }
-                let learned = new.learn_moved(*slot, address, |address| self.open(address));
-                changed |= learned != Learned::Nothing;
+                new.learn_moved(*slot, address, |address| self.open(address));
             }
-            // What only looks different (another replica's health) is told of as well: it costs little.
-            if changed {
-                *routes = Arc::new(new);
-            }
-            changed
         });
     }
 

@@ -2,15 +2,18 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use tidings_proto::cluster::{Access, Address, Health, Learned, Node, Slot, SlotMap, Topology};
 
 use super::node::NodeLink;
 
 /// What is known of the cluster at one time.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Routes {
     map: SlotMap,
+    /// When what the map says was asked for.
+    as_of: Instant,
     links: HashMap<Address, Arc<NodeLink>>,
     /// By the place of a shard in the map.
     shards: Vec<ShardLinks>,
@@ -24,6 +27,21 @@ struct ShardLinks {
 }
 
 impl Routes {
+    /// Nothing is known.
+    pub(super) fn none() -> Self {
+        Self {
+            map: SlotMap::new(),
+            as_of: Instant::now(),
+            links: HashMap::new(),
+            shards: Vec::new(),
+        }
+    }
+
+    /// When what is known was asked for.
+    pub(crate) fn as_of(&self) -> Instant {
+        self.as_of
+    }
+
     pub(crate) fn map(&self) -> &SlotMap {
         &self.map
     }
@@ -103,16 +121,19 @@ impl Routes {
         )
     }
 
-    /// Takes over what a node told, and whether anything is new.
+    /// Takes over what a node told.
     pub(crate) fn apply(
         &mut self,
         topology: &Topology,
+        as_of: Instant,
         open: impl Fn(Address) -> Arc<NodeLink>,
-    ) -> bool {
-        let before = self.map.clone();
+    ) {
         let changes = self.map.apply(topology);
+        self.as_of = as_of;
+        if !changes.is_empty() {
+            tracing::debug!(?changes, "the cluster has changed");
+        }
         self.link_up(open);
-        !changes.is_empty() || Slot::all().any(|slot| has_moved(&before, &self.map, slot))
     }
 
     /// Takes over what a `MOVED` said.
@@ -147,12 +168,4 @@ impl Routes {
         });
         self.shards = shards.collect();
     }
-}
-
-fn has_moved(before: &SlotMap, after: &SlotMap, slot: Slot) -> bool {
-    let primary = |map: &SlotMap| -> Option<Address> {
-        let primary = map.shard(slot)?.primary()?;
-        Some(primary.address().clone())
-    };
-    primary(before) != primary(after)
 }

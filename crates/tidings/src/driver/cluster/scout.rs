@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tidings_proto::cluster::{Address, Asked, Topology};
 use tidings_proto::{Reply, cmd};
@@ -59,9 +59,10 @@ pub(super) async fn first(cluster: &Arc<Cluster>) -> Result<()> {
     let mut failure = None;
     for seed in seeds(cluster) {
         let link = cluster.open(seed);
+        let as_of = Instant::now();
         match ask(&link).await {
             Ok(topology) => {
-                cluster.apply(&topology);
+                cluster.apply(&topology, as_of);
                 if !cluster.routes().map().is_empty() {
                     return Ok(());
                 }
@@ -131,6 +132,7 @@ async fn is_time(scout: &Scout, cluster: &Weak<Cluster>) -> bool {
 
 /// Asks some nodes at a time, and takes over what most of them say.
 async fn round(cluster: &Arc<Cluster>) {
+    let as_of = Instant::now();
     let mut links = some_of(&cluster.routes());
     let mut told = ask_all(&links).await;
     if told.is_empty() {
@@ -143,7 +145,9 @@ async fn round(cluster: &Arc<Cluster>) {
     }
     if let Some((topology, votes)) = Topology::most_agreed(&told) {
         tracing::trace!(votes, of = told.len(), "the cluster was asked");
-        cluster.apply(topology);
+        if !topology.shards().is_empty() {
+            cluster.apply(topology, as_of);
+        }
     }
 }
 

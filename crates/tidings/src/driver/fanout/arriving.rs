@@ -7,13 +7,14 @@ use std::task::Context;
 use std::time::Instant;
 
 use bytes::Bytes;
+use tidings_proto::Blob;
+use tidings_proto::cluster::LineId;
 use tidings_proto::pubsub::{GapCause, Record, SubscriptionEvent, SubscriptionKind, Verb};
-use tidings_proto::{Blob, Subscriptions};
 
 use super::entry::SubscriberId;
 use super::{Due, Fanout, Name};
 use crate::driver::subscriber::single::why;
-use crate::driver::subscriber::{Later, Outlet, Staged, refused_again};
+use crate::driver::subscriber::{Later, Names, Outlet, Staged, refused_again};
 use crate::error::Error;
 use crate::pubsub::event::Gap;
 use crate::pubsub::queue::{Batch, Item, Queue};
@@ -23,7 +24,7 @@ impl Fanout {
         &mut self,
         records: &[Record],
         block: &Bytes,
-        subscriptions: &mut Subscriptions,
+        wanted: &mut Names,
         later: &mut Later,
     ) {
         let now = Instant::now();
@@ -42,17 +43,12 @@ impl Fanout {
             let closed = entry.deliver(Batch::of_run(block, run, now), later);
             for id in closed {
                 let name = (kind, Blob::copy_from(name));
-                self.leave(id, &[name], subscriptions, later);
+                self.leave(id, &[name], wanted, later);
             }
         }
     }
 
-    fn event(
-        &mut self,
-        event: SubscriptionEvent,
-        subscriptions: &mut Subscriptions,
-        later: &mut Later,
-    ) {
+    fn event(&mut self, event: SubscriptionEvent, wanted: &mut Names, later: &mut Later) {
         match event {
             SubscriptionEvent::Confirmed {
                 verb: Verb::Subscribe,
@@ -78,7 +74,7 @@ impl Fanout {
                 self.ended_once(kind, &name);
             }
             SubscriptionEvent::Refused { kind, name, error } => {
-                self.turn_away(kind, &name, &error, subscriptions, later);
+                self.turn_away(kind, &name, &error, wanted, later);
                 let charset = self.charset;
                 let entry = self.table(kind).get(&name);
                 for (_, queue) in entry.iter().flat_map(|entry| entry.queues()) {
@@ -95,8 +91,11 @@ impl Fanout {
             SubscriptionEvent::Revoked { name } => {
                 if let Some(entry) = self.shards.get_mut(&name) {
                     entry.interrupt();
+                    // It may be elsewhere now, where no fence is answered that was sent here.
+                    entry.unfence(None);
                 }
             }
+            SubscriptionEvent::Deferred { .. } => {}
             SubscriptionEvent::Done { op, refused } => {
                 let Some((verb, kind)) = self.asked.remove(&op) else {
                     return;
@@ -106,7 +105,7 @@ impl Fanout {
                         Verb::Subscribe => {
                             let entry = self.table(kind).get(&name);
                             if entry.is_some_and(|entry| entry.ending == 0) {
-                                self.turn_away(kind, &name, &error, subscriptions, later);
+                                self.turn_away(kind, &name, &error, wanted, later);
                             }
                         }
                         Verb::Unsubscribe => self.keep(kind, name),
@@ -139,11 +138,9 @@ impl Fanout {
         }
     }
 
-    /// A fence was answered.
-    fn pass(&mut self, fence: u64, subscriptions: &mut Subscriptions, later: &mut Later) {
-        while self.fenced.front().is_some_and(|(at, _)| *at <= fence)
-            && let Some((_, due)) = self.fenced.pop_front()
-        {
+    /// A fence was answered on a connection.
+    fn pass(&mut self, line: LineId, fence: u64, wanted: &mut Names, later: &mut Later) {
+        while let Some(due) = self.next_due(line, fence) {
             match due {
                 Due::Join((kind, name)) => {
                     let Some(entry) = self.table(kind).get_mut(&name) else {
@@ -154,20 +151,48 @@ impl Fanout {
                         continue;
                     }
                     entry.unfence(Some(fence));
-                    if let Some(error) = subscriptions.refusal(kind, &name).cloned() {
-                        self.turn_away(kind, &name, &error, subscriptions, later);
+                    if let Some(error) = wanted.refusal(kind, &name).cloned() {
+                        self.turn_away(kind, &name, &error, wanted, later);
                     }
                 }
-                Due::Leave(leaving, answer) => {
-                    self.end(leaving, subscriptions, later);
-                    later.answer(answer, Ok(()));
-                }
+                Due::Leave(number) => self.pass_one(number, wanted, later),
             }
         }
     }
 
+    /// A fence is not answered any more. Those who wait for it receive what comes for the name if it is well on another
+    /// connection; else they wait for the confirmation.
+    fn missed_fence(&mut self, kind: SubscriptionKind, name: &Blob, fence: u64, later: &mut Later) {
+        match self.table(kind).get_mut(name) {
+            Some(entry) if entry.confirmed => self.admit(kind, name, Some(fence), later),
+            Some(entry) => entry.unfence(Some(fence)),
+            None => {}
+        }
+    }
+
+    /// What is next to be done at this fence of a connection, or an earlier one.
+    fn next_due(&mut self, line: LineId, fence: u64) -> Option<Due> {
+        let due = &mut self.fences.get_mut(&line)?.due;
+        let (at, _) = due.front()?;
+        (*at <= fence).then(|| due.pop_front())?.map(|(_, due)| due)
+    }
+
+    /// One of the fences is answered that somebody waits for who leaves.
+    fn pass_one(&mut self, number: u64, wanted: &mut Names, later: &mut Later) {
+        let Some(waiting) = self.leaving.get_mut(&number) else {
+            return;
+        };
+        waiting.open -= 1;
+        if waiting.open == 0
+            && let Some(waiting) = self.leaving.remove(&number)
+        {
+            self.end(waiting.leaving, wanted, later);
+            later.answer(waiting.answer, Ok(()));
+        }
+    }
+
     /// A name that was told of as refused is not told of again: whoever has come since has to ask for itself.
-    fn ask_again(&mut self, subscriptions: &mut Subscriptions) {
+    fn ask_again(&mut self, wanted: &mut Names) {
         for kind in [
             SubscriptionKind::Channel,
             SubscriptionKind::Pattern,
@@ -175,12 +200,12 @@ impl Fanout {
         ] {
             let mut names = Vec::new();
             for (name, entry) in self.table(kind) {
-                if entry.has_joining() && subscriptions.refusal(kind, name).is_some() {
+                if entry.has_joining() && wanted.refusal(kind, name).is_some() {
                     names.push(name.clone());
                 }
             }
             if !names.is_empty() {
-                self.ask(kind, names, subscriptions);
+                self.ask(kind, names, wanted);
             }
         }
     }
@@ -196,55 +221,53 @@ impl Outlet for Fanout {
         &mut self,
         staged: Vec<Staged>,
         block: &Bytes,
-        subscriptions: &mut Subscriptions,
+        wanted: &mut Names,
         later: &mut Later,
     ) -> bool {
         for staged in staged {
             match staged {
-                Staged::Messages(records) => self.messages(&records, block, subscriptions, later),
-                Staged::Event(event) => self.event(event, subscriptions, later),
-                Staged::Fenced(fence) => self.pass(fence, subscriptions, later),
+                Staged::Messages(records) => self.messages(&records, block, wanted, later),
+                Staged::Event(event) => self.event(event, wanted, later),
+                Staged::Fenced(line, fence) => self.pass(line, fence, wanted, later),
             }
         }
         true
     }
 
-    fn next_fence(&mut self) -> Option<u64> {
-        mem::take(&mut self.fence_wanted).then(|| {
-            self.fence += 1;
-            self.fence
-        })
+    fn next_fence(&mut self, line: LineId) -> Option<u64> {
+        self.fences.get_mut(&line)?.next.take()
     }
 
-    fn connected(&mut self, connected: bool, subscriptions: &mut Subscriptions, later: &mut Later) {
-        self.connected = connected;
+    fn connected(&mut self, line: LineId, connected: bool, wanted: &mut Names, later: &mut Later) {
         if connected {
-            self.ask_again(subscriptions);
+            self.ask_again(wanted);
             return;
         }
         // What was sent is gone. Whoever waited for a fence waits for the confirmation on the next connection.
-        self.fence_wanted = false;
-        for entry in self.entries() {
-            entry.interrupt();
-            entry.unfence(None);
+        if wanted.are_together() {
+            for entry in self.entries() {
+                entry.interrupt();
+                entry.unfence(None);
+            }
         }
-        for (_, due) in mem::take(&mut self.fenced) {
-            if let Due::Leave(leaving, answer) = due {
-                self.end(leaving, subscriptions, later);
-                later.answer(answer, Ok(()));
+        let gone = self.fences.remove(&line).unwrap_or_default();
+        for (fence, due) in gone.due {
+            match due {
+                Due::Leave(number) => self.pass_one(number, wanted, later),
+                Due::Join((kind, name)) => self.missed_fence(kind, &name, fence, later),
             }
         }
         // What was kept ends with the connection.
-        self.end_kept(subscriptions);
+        self.end_kept(wanted);
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
         self.kept_until
     }
 
-    fn handle_timeout(&mut self, now: Instant, subscriptions: &mut Subscriptions) {
+    fn handle_timeout(&mut self, now: Instant, wanted: &mut Names) {
         if self.kept_until.is_some_and(|at| at <= now) {
-            self.end_kept(subscriptions);
+            self.end_kept(wanted);
         }
     }
 
@@ -256,10 +279,9 @@ impl Outlet for Fanout {
         for (_, wait) in mem::take(&mut self.waits) {
             later.answer(wait.answer, Err(why(error)));
         }
-        for (_, due) in mem::take(&mut self.fenced) {
-            if let Due::Leave(_, answer) = due {
-                later.answer(answer, Ok(()));
-            }
+        self.fences.clear();
+        for (_, waiting) in mem::take(&mut self.leaving) {
+            later.answer(waiting.answer, Ok(()));
         }
         for entry in self.entries() {
             for (_, queue) in entry.queues() {

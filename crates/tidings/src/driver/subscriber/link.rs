@@ -1,15 +1,16 @@
-//! The task of a Pub/Sub connection: subscriptions out, messages in.
+//! The task of one Pub/Sub connection: subscriptions out, messages in.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tidings_proto::pubsub::{GapCause, Record};
+use tidings_proto::cluster::LineId;
+use tidings_proto::pubsub::{GapCause, Record, SubscriptionEvent};
 use tidings_proto::{Connection, Event, ProtocolError};
 
 use super::single::why;
-use super::{Answer, Outlet, Shared, Staged, State};
+use super::{Loss, Outlet, Shared, Staged, State};
 use crate::config::Config;
 use crate::driver::place::Departure;
 use crate::driver::supervise::{self, Connected, End, Link};
@@ -31,8 +32,8 @@ const PING: &[u8] = b"*1\r\n$4\r\nPING\r\n";
 /// What a PING is for.
 #[derive(Debug)]
 pub(crate) enum Ping {
-    /// Somebody waits for the answer.
-    Asked(Answer),
+    /// Somebody waits for the answer; by this number.
+    Asked(u64),
     Fence(u64),
 }
 
@@ -40,8 +41,8 @@ pub(crate) enum Ping {
 pub(crate) struct SubscriberLink<O: Outlet> {
     config: Arc<Config>,
     shared: Arc<Shared<O>>,
+    id: LineId,
     line: Option<Line>,
-    connected_before: bool,
     alarm: Alarm,
 }
 
@@ -51,18 +52,34 @@ struct Line {
     connection: Connection<Ping>,
     /// Writing failed: what the server still has to say is read, and then the connection is lost.
     mute: bool,
+    /// The peer did not answer any more.
+    silent: bool,
     /// How many messages the last read brought: about as many as the next one will.
     usual: usize,
 }
 
 impl<O: Outlet> SubscriberLink<O> {
+    /// For the one connection that a subscriber has at a time.
     pub(crate) fn new(config: Arc<Config>, shared: Arc<Shared<O>>) -> Self {
+        Self::of_line(config, shared, LineId::ONLY)
+    }
+
+    /// For one of several connections.
+    pub(super) fn of_line(config: Arc<Config>, shared: Arc<Shared<O>>, id: LineId) -> Self {
         Self {
             config,
             shared,
+            id,
             line: None,
-            connected_before: false,
             alarm: Alarm::new(),
+        }
+    }
+
+    /// Closes a connection that was not lost.
+    pub(super) fn retire(&mut self) {
+        if let Some(line) = self.line.take() {
+            let mut state = self.shared.lock();
+            state.retired(self.id, line.connection);
         }
     }
 
@@ -70,8 +87,13 @@ impl<O: Outlet> SubscriberLink<O> {
         let Some(line) = self.line.take() else {
             return End::Lost(error);
         };
+        let loss = Loss {
+            last_heard: line.connection.last_heard(),
+            cause,
+            silent: line.silent,
+        };
         let mut state = self.shared.lock();
-        state.disconnected(line.connection, &error, cause);
+        state.disconnected(self.id, line.connection, &error, loss);
         End::Lost(error)
     }
 
@@ -84,15 +106,12 @@ impl<O: Outlet> SubscriberLink<O> {
             let now = Instant::now();
             let room = {
                 let mut state = self.shared.lock();
-                if state.is_over(now) {
+                if state.is_over(now) || state.names.on_line(self.id).is_none() {
                     return Poll::Ready(Ok(End::Closed));
                 }
-                state.transmit(&mut line.connection, line.wire.output(), now);
-                match &mut state.task {
-                    Some(waker) => waker.clone_from(cx.waker()),
-                    none => *none = Some(cx.waker().clone()),
-                }
-                state.outlet.poll_room(cx) || state.pinged > 0
+                state.transmit(self.id, &mut line.connection, line.wire.output(), now);
+                state.lines.listen(self.id, cx.waker());
+                state.outlet.poll_room(cx) || state.lines.is_pinged(self.id)
             };
             if !line.mute && matches!(line.wire.poll_flush(cx), Poll::Ready(Err(_))) {
                 line.mute = true;
@@ -107,7 +126,7 @@ impl<O: Outlet> SubscriberLink<O> {
                     return Poll::Ready(Err(supervise::lost(&self.config, None)));
                 }
                 Poll::Ready(Ok(read)) => {
-                    if !line.receive(&self.shared)? {
+                    if !line.receive(self.id, &self.shared)? {
                         return Poll::Ready(Ok(End::Over(full())));
                     }
                     if read >= YIELD_AFTER {
@@ -122,14 +141,15 @@ impl<O: Outlet> SubscriberLink<O> {
                     return Poll::Ready(Err(supervise::lost(&self.config, None)));
                 }
                 Poll::Pending => {
-                    if self.shared.lock().looked() {
+                    if self.shared.lock().looked(self.id) {
                         yield_turn(cx);
                     }
-                    let Some(due) = line.poll_timeout(&self.shared, now) else {
+                    let Some(due) = line.poll_timeout(self.id, &self.shared, now) else {
                         return Poll::Pending;
                     };
                     if due <= now {
                         if !line.connection.handle_timeout(now, line.wire.output()) {
+                            line.silent = true;
                             let last_heard = line.connection.last_heard();
                             let error = supervise::silent(&self.config, last_heard);
                             return Poll::Ready(Err(error));
@@ -146,25 +166,33 @@ impl<O: Outlet> SubscriberLink<O> {
 }
 
 impl Line {
-    fn poll_timeout<O: Outlet>(&self, shared: &Shared<O>, now: Instant) -> Option<Instant> {
-        let state = shared.lock();
+    fn poll_timeout<O: Outlet>(
+        &self,
+        id: LineId,
+        shared: &Shared<O>,
+        now: Instant,
+    ) -> Option<Instant> {
+        let mut state = shared.lock();
+        let names = state.names.on_line(id);
+        let names = names.and_then(|names| names.poll_timeout());
         self.connection
             .poll_timeout(now)
             .into_iter()
-            .chain(state.subscriptions.poll_timeout())
+            .chain(names)
             .chain(state.outlet.poll_timeout())
             .chain(state.idle_until())
             .min()
     }
 
     /// Hands on what the last read brought. `false`: the queue is full and closes the subscriber.
-    fn receive<O: Outlet>(&mut self, shared: &Shared<O>) -> Result<bool> {
+    fn receive<O: Outlet>(&mut self, id: LineId, shared: &Shared<O>) -> Result<bool> {
         let now = Instant::now();
         self.connection.heard(now);
         let mut locked = shared.lock();
         let state = &mut *locked;
         let input = self.wire.input();
-        let (staged, records, outcome) = state.sort(&mut self.connection, input, self.usual, now);
+        let (staged, records, outcome) =
+            state.sort(id, &mut self.connection, input, self.usual, now);
         let consumed = self.connection.take_consumed();
         let open = if staged.is_empty() && records.is_empty() {
             self.wire.skip(consumed);
@@ -184,49 +212,77 @@ impl Line {
 
 /// What the task does with a connection, but for its socket.
 impl<O: Outlet> State<O> {
-    pub(crate) fn connected(&mut self) {
-        self.subscriptions.connected();
+    pub(crate) fn connected(&mut self, id: LineId, now: Instant) {
+        if self.lost > 0 {
+            self.lost -= 1;
+            self.reconnects += 1;
+        }
+        self.failed_attempts = 0;
+        self.trouble = None;
+        self.lines.connected(id);
+        self.names.connected(id, now);
         self.outlet
-            .connected(true, &mut self.subscriptions, &mut self.later);
+            .connected(id, true, &mut self.names, &mut self.later);
         self.settle();
     }
 
     pub(crate) fn disconnected(
         &mut self,
+        id: LineId,
         connection: Connection<Ping>,
         error: &Error,
-        cause: GapCause,
+        loss: Loss,
     ) {
-        let last_heard = connection.last_heard();
-        for ping in connection.into_requests() {
-            let Ping::Asked(answer) = ping else { continue };
+        for number in asked(connection) {
             let error = Error::connection("the connection was lost before the answer came")
                 .with_source(error.clone())
                 .with_may_have_run(true);
-            self.later.answer(answer, Err(error));
+            self.lines.fail_ping(number, error, &mut self.later);
         }
-        self.pinged = 0;
-        self.subscriptions.lost(last_heard, cause);
-        self.outlet
-            .connected(false, &mut self.subscriptions, &mut self.later);
+        self.lost += 1;
+        self.names.lost(id, loss, Instant::now());
+        self.gone(id);
+    }
+
+    /// A connection is closed that is of no use any more. Nobody needs a sign of life of its peer.
+    fn retired(&mut self, id: LineId, connection: Connection<Ping>) {
+        for number in asked(connection) {
+            self.lines.excuse_ping(number, &mut self.later);
+        }
+        self.gone(id);
+    }
+
+    fn gone(&mut self, id: LineId) {
+        // First, what becomes of the names that were there.
         self.settle();
+        self.lines.disconnected(id, &mut self.later);
+        self.outlet
+            .connected(id, false, &mut self.names, &mut self.later);
+        self.settle();
+    }
+
+    /// The socket gave nothing: whether the runtime is to look at it.
+    fn looked(&mut self, id: LineId) -> bool {
+        self.lines.looked(id, &mut self.later)
     }
 
     /// Appends what is due to `out`.
     pub(crate) fn transmit(
         &mut self,
+        id: LineId,
         connection: &mut Connection<Ping>,
         out: &mut Vec<u8>,
         now: Instant,
     ) {
-        while let Some(answer) = self.pings.pop_front() {
+        while let Some(number) = self.lines.next_ping(id) {
             out.extend_from_slice(PING);
-            connection.request(Ping::Asked(answer), 1);
-            self.pinged += 1;
+            connection.request(Ping::Asked(number), 1);
         }
-        self.outlet.handle_timeout(now, &mut self.subscriptions);
-        connection.poll_transmit(&mut self.subscriptions, out, now);
-        if let Some(fence) = self.outlet.next_fence() {
+        self.outlet.handle_timeout(now, &mut self.names);
+        if let Some(names) = self.names.on_line(id) {
+            connection.poll_transmit(names, out, now);
+        }
+        if let Some(fence) = self.outlet.next_fence(id) {
             out.extend_from_slice(PING);
             connection.request(Ping::Fence(fence), 1);
         }
@@ -237,6 +293,7 @@ impl<O: Outlet> State<O> {
     /// it was in order.
     pub(crate) fn sort(
         &mut self,
+        id: LineId,
         connection: &mut Connection<Ping>,
         input: &[u8],
         usual: usize,
@@ -245,8 +302,12 @@ impl<O: Outlet> State<O> {
         let mut staged: Vec<Staged> = Vec::new();
         let mut records = Vec::with_capacity(usual);
         let outcome = loop {
-            connection.poll_messages(input, &self.subscriptions, &mut records);
-            let event = match connection.poll_event(input, &mut self.subscriptions, now) {
+            // What was done about an event may have taken the names elsewhere.
+            let Some(names) = self.names.on_line(id) else {
+                break Ok(());
+            };
+            connection.poll_messages(input, names, &mut records);
+            let event = match connection.poll_event(input, names, now) {
                 Ok(Some(Event::Message(record))) => {
                     records.push(record);
                     continue;
@@ -256,32 +317,49 @@ impl<O: Outlet> State<O> {
                 Err(error) => break Err(error),
             };
             let next = match event {
-                Event::Subscription(event) => Staged::Event(event),
+                Event::Subscription(event) => {
+                    self.stage(id, event, now, &mut staged, &mut records);
+                    continue;
+                }
                 Event::Replies {
                     done: Some(ping), ..
                 } => {
-                    self.link.last_pong = Some(now);
+                    let number = match ping {
+                        Ping::Asked(number) => Some(number),
+                        Ping::Fence(_) => None,
+                    };
+                    self.lines.ponged(id, number, now, &mut self.later);
                     match ping {
-                        Ping::Asked(answer) => {
-                            self.pinged = self.pinged.saturating_sub(1);
-                            self.later.answer(answer, Ok(()));
-                            continue;
-                        }
-                        Ping::Fence(number) => Staged::Fenced(number),
+                        Ping::Asked(_) => continue,
+                        Ping::Fence(number) => Staged::Fenced(id, number),
                     }
                 }
                 Event::Pong => {
-                    self.link.last_pong = Some(now);
+                    self.lines.ponged(id, None, now, &mut self.later);
                     continue;
                 }
                 _ => continue,
             };
-            if !records.is_empty() {
-                staged.push(Staged::Messages(std::mem::take(&mut records)));
-            }
-            staged.push(next);
+            push_staged(next, &mut staged, &mut records);
         };
         (staged, records, outcome)
+    }
+
+    /// Puts an event of one connection among what was sorted, as what it means for all of them.
+    fn stage(
+        &mut self,
+        id: LineId,
+        event: SubscriptionEvent,
+        now: Instant,
+        staged: &mut Vec<Staged>,
+        records: &mut Vec<Record>,
+    ) {
+        if let Some(event) = self.names.handle_event(id, event, now) {
+            return push_staged(Staged::Event(event), staged, records);
+        }
+        while let Some(event) = self.names.poll_event() {
+            push_staged(Staged::Event(event), staged, records);
+        }
     }
 
     /// Hands on what was sorted. `false`: the queue is full and closes the subscriber.
@@ -300,7 +378,7 @@ impl<O: Outlet> State<O> {
     }
 
     /// When it is closed because it is of no use to anybody.
-    fn idle_until(&self) -> Option<Instant> {
+    pub(super) fn idle_until(&self) -> Option<Instant> {
         self.outlet.idle_since().and_then(|at| at.checked_add(IDLE))
     }
 
@@ -311,26 +389,41 @@ impl<O: Outlet> State<O> {
     }
 }
 
+/// The PINGs that somebody waits for.
+fn asked(connection: Connection<Ping>) -> impl Iterator<Item = u64> {
+    connection.into_requests().filter_map(|ping| match ping {
+        Ping::Asked(number) => Some(number),
+        Ping::Fence(_) => None,
+    })
+}
+
+/// Puts something behind the messages that came before it.
+fn push_staged(next: Staged, staged: &mut Vec<Staged>, records: &mut Vec<Record>) {
+    if !records.is_empty() {
+        staged.push(Staged::Messages(std::mem::take(records)));
+    }
+    staged.push(next);
+}
+
 impl<O: Outlet> Link for SubscriberLink<O> {
     fn connected(&mut self, connected: Connected, moved: Option<GapCause>) {
         let Connected { wire, info, config } = connected;
         self.config = config;
         let options = supervise::options(&self.config, &info, true);
-        let connection = Connection::new(options, Instant::now());
+        let now = Instant::now();
+        let connection = Connection::new(options, now);
         let mut locked = self.shared.lock();
         let state = &mut *locked;
-        state.link.reconnects += u64::from(self.connected_before);
-        state.trouble = None;
         if let Some(cause) = moved {
-            state.subscriptions.explain(cause);
+            state.names.explain(cause);
         }
-        state.connected();
+        state.connected(self.id, now);
         drop(locked);
-        self.connected_before = true;
         self.line = Some(Line {
             wire,
             connection,
             mute: false,
+            silent: false,
             usual: 0,
         });
     }
@@ -354,39 +447,42 @@ impl<O: Outlet> Link for SubscriberLink<O> {
         if state.closing {
             return Poll::Ready(());
         }
-        // Nothing can have come.
-        state.end_looks(|_| true);
-        state.task = Some(cx.waker().clone());
+        state.lines.listen(self.id, cx.waker());
         Poll::Pending
     }
 
     fn attempt_failed(&mut self, error: &Error) {
-        let mut state = self.shared.lock();
+        let mut locked = self.shared.lock();
+        let state = &mut *locked;
+        state.failed_attempts = state.failed_attempts.saturating_add(1);
         state.trouble = Some(error.clone());
         // Who asks whether the server is there has the answer.
-        while let Some(answer) = state.pings.pop_front() {
-            state.later.answer(answer, Err(error.clone()));
-        }
+        state.lines.fail_unsent(self.id, error, &mut state.later);
     }
 
     fn ended(&mut self, error: Option<Error>) {
         self.line = None;
-        let mut locked = self.shared.lock();
-        let state = &mut *locked;
-        while let Some(answer) = state.pings.pop_front() {
-            state.later.answer(answer, Err(why(error.as_ref())));
-        }
-        state.closed.clear();
-        state.end_looks(|_| true);
-        state.outlet.ended(error.as_ref(), &mut state.later);
-        state.ended = Some(error);
+        self.shared.lock().end(error);
+    }
+}
+
+impl<O: Outlet> State<O> {
+    /// There will be no further connection; `error` says why, unless it was closed.
+    pub(super) fn end(&mut self, error: Option<Error>) {
+        let reason = why(error.as_ref());
+        self.lines.fail_pings(&reason, &mut self.later);
+        self.closed.clear();
+        self.lines.end_all_looks(&mut self.later);
+        self.outlet.ended(error.as_ref(), &mut self.later);
+        self.ended = Some(error);
     }
 }
 
 impl<O: Outlet> Drop for SubscriberLink<O> {
     /// The runtime may end before the subscriber does.
     fn drop(&mut self) {
-        if self.shared.lock().ended.is_none() {
+        // Of several connections each may go by itself.
+        if self.id == LineId::ONLY && self.shared.lock().ended.is_none() {
             self.ended(None);
         }
     }

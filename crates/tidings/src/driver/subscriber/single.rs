@@ -6,11 +6,12 @@ use std::task::Context;
 use std::time::Instant;
 
 use bytes::Bytes;
+use tidings_proto::cluster::LineId;
 use tidings_proto::pubsub::{OpId, SubscriptionEvent, SubscriptionKind, Verb};
-use tidings_proto::{Blob, Charset, Subscriptions};
+use tidings_proto::{Blob, Charset};
 use tokio::sync::oneshot;
 
-use super::{Answer, Later, Outlet, Shared, Staged, State, outcome, refused_again};
+use super::{Answer, Later, Names, Outlet, Shared, Staged, State, outcome, refused_again};
 use crate::error::{Error, Result};
 use crate::pubsub::event::{Confirmation, Gap, shown};
 use crate::pubsub::queue::{Batch, Item, Queue};
@@ -99,7 +100,7 @@ impl Single {
                 }
                 None
             }
-            SubscriptionEvent::Revoked { .. } => None,
+            SubscriptionEvent::Revoked { .. } | SubscriptionEvent::Deferred { .. } => None,
             // A newer core may tell more than this subscriber knows how to show.
             #[allow(unreachable_patterns, reason = "the enum may grow")]
             _ => None,
@@ -117,14 +118,14 @@ impl Outlet for Single {
         &mut self,
         staged: Vec<Staged>,
         block: &Bytes,
-        subscriptions: &mut Subscriptions,
+        names: &mut Names,
         later: &mut Later,
     ) -> bool {
         let now = Instant::now();
         let items = staged.into_iter().filter_map(|staged| match staged {
             Staged::Messages(records) => Some(Item::Batch(Batch::new(block.clone(), records, now))),
             Staged::Event(event) => self.item_of(event, later),
-            Staged::Fenced(_) => None,
+            Staged::Fenced(..) => None,
         });
         let items: Vec<Item> = items.collect();
         let mut open = true;
@@ -133,13 +134,13 @@ impl Outlet for Single {
             later.wake(pushed.reader);
             open = pushed.open;
         }
-        if subscriptions.is_idle() {
+        if names.is_idle() {
             later.wake(self.queue.take_reader());
         }
         open
     }
 
-    fn connected(&mut self, connected: bool, _: &mut Subscriptions, later: &mut Later) {
+    fn connected(&mut self, _: LineId, connected: bool, _: &mut Names, later: &mut Later) {
         if !connected {
             // The names that it waited for may have ended with the connection.
             later.wake(self.queue.take_reader());
@@ -164,7 +165,7 @@ pub(crate) fn why(error: Option<&Error>) -> Error {
 impl State<Single> {
     /// Refuses names that would have no handler. What is wanted has one.
     fn check_handled(&self, kind: SubscriptionKind, names: &[Blob]) -> Result<()> {
-        let without = |name: &&Blob| !self.subscriptions.is_wanted(kind, name);
+        let without = |name: &&Blob| !self.names.is_wanted(kind, name);
         match names.iter().find(without) {
             Some(name) if self.outlet.running => Err(Error::misuse(format!(
                 "the subscriber runs in the background, where {} would have no handler: subscribe to it by {}_with \
@@ -201,8 +202,8 @@ impl Shared<Single> {
                 state.check_handled(kind, &names)?;
             }
             let op = match verb {
-                Verb::Subscribe => state.subscriptions.subscribe(kind, names),
-                Verb::Unsubscribe => state.subscriptions.unsubscribe(kind, names),
+                Verb::Subscribe => state.names.subscribe(kind, names),
+                Verb::Unsubscribe => state.names.unsubscribe(kind, names),
             };
             Ok(state.request(op, asker == Asker::Reader))
         })
@@ -215,7 +216,7 @@ impl Shared<Single> {
     ) -> Result<Option<oneshot::Receiver<Result<()>>>> {
         self.change(|state| {
             state.check_open()?;
-            let op = state.subscriptions.unsubscribe_all(kind);
+            let op = state.names.unsubscribe_all(kind);
             Ok(op.map(|op| state.request(op, true)))
         })
     }
@@ -231,8 +232,7 @@ impl Shared<Single> {
         state.outlet.handling = handling;
         // To the task it matters only if there is a request; a later one wakes it itself.
         if handling && !state.outlet.requests.is_empty() {
-            let task = state.task.take();
-            state.later.wake(task);
+            state.wake_all();
         }
     }
 
@@ -241,6 +241,6 @@ impl Shared<Single> {
     /// What the task puts into the queue it puts there under the same lock, so no last event is overlooked.
     pub(crate) fn is_done(&self) -> bool {
         let state = self.lock();
-        state.subscriptions.is_idle() && state.outlet.queue.is_empty()
+        state.names.is_idle() && state.outlet.queue.is_empty()
     }
 }

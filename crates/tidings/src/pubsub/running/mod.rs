@@ -290,7 +290,9 @@ impl<P: FromPayload, K: Kinds> PubSub<P, K> {
             (SubscriptionKind::Pattern, "pattern", "psubscribe_with"),
             (SubscriptionKind::Shard, "shard channel", "ssubscribe_with"),
         ] {
-            let wanted = self.shared.with(|subscriptions| subscriptions.wanted(kind));
+            let wanted = self
+                .shared
+                .with_names(|subscriptions| subscriptions.wanted(kind));
             let mut unhandled = wanted.iter().filter(|name| !self.handlers.has(kind, name));
             if let Some(name) = unhandled.next() {
                 let name = shown(name, self.shared.charset());

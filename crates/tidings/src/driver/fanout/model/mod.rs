@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use proptest::collection::vec;
 use proptest::prelude::*;
+use tidings_proto::cluster::LineId;
 use tidings_proto::pubsub::GapCause;
 use tidings_proto::{Connection, ConnectionOptions, Limits};
 use tidings_testkit::Protocol;
@@ -22,7 +23,7 @@ use tidings_testkit::Protocol;
 use self::server::Server;
 use self::subscriber::{Phase, Subscriber};
 use super::*;
-use crate::driver::subscriber::{Ping, Shared};
+use crate::driver::subscriber::{Loss, Ping, Shared};
 use crate::error::Error;
 use crate::pubsub::queue::{Bounds, Overflow};
 
@@ -227,7 +228,7 @@ impl World {
         let now = self.now();
         if let Some(link) = &mut self.link {
             let mut state = self.shared.lock();
-            state.transmit(&mut link.connection, &mut link.output, now);
+            state.transmit(LineId::ONLY, &mut link.connection, &mut link.output, now);
             drop(state);
             self.server.receive(&mem::take(&mut link.output));
         }
@@ -246,7 +247,8 @@ impl World {
         link.connection.heard(now);
         link.input.extend_from_slice(&bytes);
         let mut state = self.shared.lock();
-        let (staged, records, outcome) = state.sort(&mut link.connection, &link.input, 0, now);
+        let (staged, records, outcome) =
+            state.sort(LineId::ONLY, &mut link.connection, &link.input, 0, now);
         let consumed = link.connection.take_consumed();
         let block: Bytes = link.input.drain(..consumed).collect::<Vec<u8>>().into();
         assert!(state.take_in(staged, records, &block));
@@ -297,7 +299,7 @@ impl World {
             input: Vec::new(),
         });
         self.server.accept();
-        self.shared.lock().connected();
+        self.shared.lock().connected(LineId::ONLY, Instant::now());
     }
 
     fn cut(&mut self) {
@@ -305,7 +307,12 @@ impl World {
         self.look();
         let error = Error::connection("it was cut");
         let mut state = self.shared.lock();
-        state.disconnected(link.connection, &error, GapCause::Disconnected);
+        let loss = Loss {
+            last_heard: link.connection.last_heard(),
+            cause: GapCause::Disconnected,
+            silent: false,
+        };
+        state.disconnected(LineId::ONLY, link.connection, &error, loss);
         drop(state);
         self.server.accept();
         for subscriber in &mut self.subscribers {
@@ -371,7 +378,7 @@ impl World {
         self.flow();
         self.assert_held();
         let state = self.shared.lock();
-        assert!(state.subscriptions.is_idle());
+        assert!(state.names.is_idle());
         assert!(state.outlet.idle_since.is_some());
     }
 
@@ -383,7 +390,7 @@ impl World {
         let mut wanted = BTreeSet::new();
         let mut noted = BTreeSet::new();
         for kind in KINDS {
-            let names = state.subscriptions.wanted(kind);
+            let names = state.names.wanted(kind);
             wanted.extend(names.iter().map(|name| (kind, name.to_vec())));
             let table = state.outlet.table(kind);
             noted.extend(table.keys().map(|name| (kind, name.to_vec())));
@@ -394,7 +401,16 @@ impl World {
         assert_eq!(granted, self.server.subscribed, "held, and subscribed");
         assert!(state.outlet.waits.is_empty(), "{:?}", state.outlet.waits);
         assert!(state.outlet.asked.is_empty(), "{:?}", state.outlet.asked);
-        assert!(state.outlet.fenced.is_empty(), "{:?}", state.outlet.fenced);
+        let fences = &state.outlet.fences;
+        assert!(
+            fences.values().all(|fences| fences.due.is_empty()),
+            "{fences:?}"
+        );
+        assert!(
+            state.outlet.leaving.is_empty(),
+            "{:?}",
+            state.outlet.leaving
+        );
     }
 }
 

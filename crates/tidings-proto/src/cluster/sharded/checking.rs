@@ -1,0 +1,180 @@
+//! Whether names still are where they belong: what no server announces is found here.
+//!
+//! Redis 7.0 says nothing to the shard subscribers of a replica that has got another primary, and no server does to those
+//! of a replica whose slot was taken away. A node that the others have lost sight of answers every PING, and delivers
+//! nothing. So all that is subscribed is held against the map each time that the map is read.
+
+use std::time::{Duration, Instant};
+
+use super::lines::LineId;
+use super::{Address, KIND, ShardedSubscriptions};
+use crate::blob::Blob;
+use crate::cluster::{Health, Slot, SlotMap};
+
+/// For how long the map has to say that a name is elsewhere before its line is left for that alone: what has just moved is
+/// announced as a rule, and not every node knows at once.
+const CERTAIN: Duration = Duration::from_secs(1);
+
+/// How a name and its node fit together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Fit {
+    Right,
+    /// The node serves it, and another one would be better.
+    Second,
+    /// The node does not serve it, as the map has it.
+    Wrong,
+    /// The cluster has agreed that the node is gone.
+    Gone,
+}
+
+impl ShardedSubscriptions {
+    /// Takes over what the map says by now: `as_of` is when that was asked for.
+    pub fn apply(&mut self, map: &SlotMap, as_of: Instant, now: Instant) {
+        self.now = now;
+        let before = std::mem::replace(&mut self.map, map.clone());
+        self.as_of = as_of;
+        for id in self.lines.keys().copied().collect::<Vec<_>>() {
+            // What it was silent about is over, even if it is the right node again by now.
+            if let Some(line) = self.lines.get(&id).filter(|line| line.is_online())
+                && self.map.has_changed_sides(&line.address, &before)
+            {
+                let right_as_of = line.right_as_of;
+                self.leave(id, right_as_of);
+            }
+        }
+        self.check();
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout), or to [open](Self::poll_open) a connection.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let parked = self.parked.first_key_value().map(|((due, _), _)| *due);
+        [parked, self.refresh_at, self.lines_timeout()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Does what is due by now.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.now = now;
+        if self.refresh_at.is_some_and(|at| at <= now) {
+            self.refresh_at = None;
+            self.refresh = true;
+        }
+        self.unpark(now);
+        self.close_idle(now);
+    }
+
+    /// Holds each line against the map.
+    fn check(&mut self) {
+        let (now, as_of) = (self.now, self.as_of);
+        for id in self.lines.keys().copied().collect::<Vec<_>>() {
+            let (worst, unconfirmed) = self.look_at(id);
+            for name in unconfirmed {
+                self.move_if_elsewhere(id, &name);
+            }
+            let Some(line) = self.lines.get_mut(&id) else {
+                continue;
+            };
+            if worst < Fit::Wrong {
+                line.wrong_since = None;
+                line.right_as_of = line.right_as_of.max(as_of);
+                continue;
+            }
+            let since = *line.wrong_since.get_or_insert(as_of);
+            let is_certain = as_of.saturating_duration_since(since) >= CERTAIN;
+            if worst == Fit::Gone || is_certain {
+                let right_as_of = line.right_as_of;
+                self.leave(id, right_as_of);
+            } else {
+                let again = now.checked_add(CERTAIN);
+                self.refresh_at = self.refresh_at.into_iter().chain(again).min();
+            }
+        }
+        self.look_for_better();
+    }
+
+    /// The worst fit of what is confirmed on a line, and those of the others that are not where they belong.
+    fn look_at(&self, id: LineId) -> (Fit, Vec<Blob>) {
+        let (mut worst, mut unconfirmed) = (Fit::Right, Vec::new());
+        let Some(line) = self.lines.get(&id).filter(|line| line.is_somewhere()) else {
+            return (worst, unconfirmed);
+        };
+        for (name, is_confirmed) in line.subscriptions.each_wanted(KIND) {
+            let fit = self.fit(&line.address, Slot::of_key(name));
+            if is_confirmed {
+                worst = worst.max(fit);
+            } else if fit > Fit::Second {
+                unconfirmed.push(name.clone());
+            }
+        }
+        (worst, unconfirmed)
+    }
+
+    fn fit(&self, address: &Address, slot: Slot) -> Fit {
+        let node = self.map.node_at(address);
+        if node.is_some_and(|node| node.health() == Health::Failed) {
+            return Fit::Gone;
+        }
+        // What is nobody's is left where it is: nobody else would serve it.
+        let Some(shard) = self.map.shard(slot) else {
+            return Fit::Right;
+        };
+        let Some(node) = shard.nodes().find(|node| node.address() == address) else {
+            return Fit::Wrong;
+        };
+        let is_as_wanted = node.is_primary() != self.wants_replicas();
+        match self.preferred(shard) {
+            Some(_) if !is_as_wanted => Fit::Second,
+            _ => Fit::Right,
+        }
+    }
+
+    /// Where a replica serves instead of its primary, or the other way round, the better one is connected to, and what is on
+    /// the other goes there once that works.
+    pub(super) fn look_for_better(&mut self) {
+        let mut better: Vec<Address> = Vec::new();
+        for id in self.lines.keys().copied().collect::<Vec<_>>() {
+            let Some(address) = self.better_than(id) else {
+                continue;
+            };
+            let to = self.line_to(&address);
+            let line = self.lines.get_mut(&to);
+            if line.as_ref().is_some_and(|line| line.is_online()) {
+                self.leave(id, self.now);
+            } else if let Some(line) = line {
+                line.is_better = true;
+                better.push(address);
+            }
+        }
+        for line in self.lines.values_mut() {
+            line.is_better &= better.contains(&line.address);
+        }
+    }
+
+    /// The node that what is on this line would better be on.
+    fn better_than(&self, id: LineId) -> Option<Address> {
+        let line = self.lines.get(&id).filter(|line| line.is_online())?;
+        let (name, _) = line.subscriptions.each_wanted(KIND).next()?;
+        let slot = Slot::of_key(name);
+        if self.fit(&line.address, slot) != Fit::Second {
+            return None;
+        }
+        let better = self.preferred(self.map.shard(slot)?)?;
+        Some(better.address().clone())
+    }
+
+    /// Takes a name that is not confirmed off its line if it belongs elsewhere.
+    pub(super) fn move_if_elsewhere(&mut self, id: LineId, name: &Blob) {
+        let Some(line) = self.lines.get(&id) else {
+            return;
+        };
+        let (address, slot) = (line.address.clone(), Slot::of_key(name));
+        if self.is_avoided(&address) || self.fit(&address, slot) > Fit::Second {
+            let to = self.line_for(slot);
+            if to != id {
+                self.move_on(id, name);
+            }
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! Pub/Sub on real clusters: on one node, and sharded.
+
+#[path = "../clusters/mod.rs"]
+mod clusters;
+mod faced;
+#[path = "../faces/mod.rs"]
+mod faces;
+mod one_node;
+mod sharded;
+mod subscriptions;
+#[path = "../support/mod.rs"]
+mod support;

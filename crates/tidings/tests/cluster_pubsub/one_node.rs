@@ -1,0 +1,1 @@
+//! Channels and patterns, which one node of a cluster brings.

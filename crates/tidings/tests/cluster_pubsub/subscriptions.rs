@@ -1,0 +1,1 @@
+//! Light subscribers of a cluster, and receivers.
