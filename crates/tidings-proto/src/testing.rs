@@ -267,7 +267,8 @@ fn show(event: SubscriptionEvent) -> String {
                 error.code()
             )
         }
-        SubscriptionEvent::Gap { cause, names, .. } => {
+        SubscriptionEvent::Gap { cause, names, .. }
+        | SubscriptionEvent::Missed { cause, names, .. } => {
             let names: Vec<String> = names.iter().map(|(_, name)| name.to_string()).collect();
             format!("gap {cause:?} {}", names.join(" "))
         }

@@ -177,10 +177,11 @@ impl SlotMap {
         self.nodes().find(|node| node.address == *address)
     }
 
-    /// Whether the node at an address is with other nodes than in an earlier map, and so has other slots.
-    pub(super) fn has_changed_sides(&self, address: &Address, before: &Self) -> bool {
-        let node = self.node_at(address);
-        node.is_some_and(|node| changes::is_elsewhere(node, before, self))
+    /// The shard of the node at an address, if it has slots.
+    pub(super) fn serving_shard_of(&self, address: &Address) -> Option<&Shard> {
+        let place = self.shards.iter().position(|shard| shard.holds(address))?;
+        let has_slots = self.owners.iter().any(|owner| usize::from(*owner) == place);
+        self.shards.get(place).filter(|_| has_slots)
     }
 
     /// How many slots no shard is known for: 0 if the cluster is whole.

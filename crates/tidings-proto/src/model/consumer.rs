@@ -111,6 +111,7 @@ impl Consumer {
                 );
                 stream.lost = stream.due.take().or(Some(super::time(clock)));
             }
+            SubscriptionEvent::Missed { .. } => panic!("nobody has said so"),
             SubscriptionEvent::Deferred { error, .. } => assert_eq!(error.message(), BUSY),
             SubscriptionEvent::Refused { kind, name, error } => {
                 let name = (kind, name.to_vec());

@@ -1,7 +1,7 @@
 //! Where connections are made to, and when one has to be left although it works.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tidings_proto::pubsub::GapCause;
 use tokio::time;
@@ -25,6 +25,8 @@ pub(crate) enum Place {
 pub(crate) struct Departure {
     pub(crate) error: Error,
     pub(crate) cause: GapCause,
+    /// The last time at which it was known to be a good one.
+    pub(crate) good_at: Instant,
 }
 
 impl Place {

@@ -132,8 +132,9 @@ pub(crate) struct State<O> {
     /// Attempts to connect that have failed since one did not.
     failed_attempts: u32,
     trouble: Option<Error>,
-    /// Who opens and closes connections, if there may be several.
+    /// Who opens and closes connections, if there may be several, and whether there is something to do.
     keeper: Option<Waker>,
+    keeper_is_due: bool,
     closed: Vec<oneshot::Sender<()>>,
 }
 
@@ -198,6 +199,7 @@ impl<O: Outlet> Shared<O> {
             failed_attempts: 0,
             trouble: None,
             keeper: None,
+            keeper_is_due: false,
             closed: Vec::new(),
         })))
     }
@@ -331,6 +333,7 @@ impl<O: Outlet> State<O> {
             self.lines.wake(line, &mut self.later);
         }
         if sharded.take_changed() {
+            self.keeper_is_due = true;
             self.later.wake(self.keeper.take());
         }
     }
@@ -342,6 +345,7 @@ impl<O: Outlet> State<O> {
 
     fn wake_all(&mut self) {
         self.lines.wake_all(&mut self.later);
+        self.keeper_is_due = true;
         self.later.wake(self.keeper.take());
     }
 

@@ -49,7 +49,7 @@ pub(super) fn between(before: &SlotMap, after: &SlotMap) -> Vec<NodeChange> {
 }
 
 /// Whether the primary of a node's shard is none of the nodes that it was with before.
-pub(super) fn is_elsewhere(node: &Node, before: &SlotMap, after: &SlotMap) -> bool {
+fn is_elsewhere(node: &Node, before: &SlotMap, after: &SlotMap) -> bool {
     let (Some(former), Some(shard)) = (shard_of(before, node), shard_of(after, node)) else {
         return false;
     };

@@ -6,10 +6,11 @@
 
 use std::time::{Duration, Instant};
 
-use super::lines::LineId;
+use super::lines::{LineId, Stage};
 use super::{Address, KIND, ShardedSubscriptions};
 use crate::blob::Blob;
-use crate::cluster::{Health, Slot, SlotMap};
+use crate::cluster::{Health, Node, Shard, Slot, SlotMap};
+use crate::pubsub::GapCause;
 
 /// For how long the map has to say that a name is elsewhere before its line is left for that alone: what has just moved is
 /// announced as a rule, and not every node knows at once.
@@ -31,18 +32,59 @@ impl ShardedSubscriptions {
     /// Takes over what the map says by now: `as_of` is when that was asked for.
     pub fn apply(&mut self, map: &SlotMap, as_of: Instant, now: Instant) {
         self.now = now;
-        let before = std::mem::replace(&mut self.map, map.clone());
+        self.map = map.clone();
         self.as_of = as_of;
         for id in self.lines.keys().copied().collect::<Vec<_>>() {
-            // What it was silent about is over, even if it is the right node again by now.
-            if let Some(line) = self.lines.get(&id).filter(|line| line.is_online())
-                && self.map.has_changed_sides(&line.address, &before)
-            {
-                let right_as_of = line.right_as_of;
-                self.leave(id, right_as_of);
-            }
+            self.leave_if_it_changed_sides(id);
+            self.note_failover(id);
         }
         self.check();
+    }
+
+    /// Takes note of the primary of a line's shard. Where that has become another one without a word, the last messages of the
+    /// one before may be missing.
+    fn note_failover(&mut self, id: LineId) {
+        let Some(line) = self.lines.get_mut(&id).filter(|line| line.is_online()) else {
+            return;
+        };
+        // Between a promotion and the demotion both look like primaries, one of them without slots.
+        let shard = self.map.serving_shard_of(&line.address);
+        let Some(primary) = shard.and_then(Shard::primary) else {
+            return;
+        };
+        let before = line.primary.replace(primary.clone());
+        if before.is_none_or(|before| before.is_same_as(primary)) {
+            return;
+        }
+        line.failed_over_at = Some(self.now);
+        let since = line.right_as_of;
+        let homes = &self.homes;
+        let was_told = |name: &Blob| {
+            let granted = homes.get(name).and_then(|home| home.granted_again_at);
+            granted.is_some_and(|at| at >= since)
+        };
+        let subscriptions = &mut line.subscriptions;
+        subscriptions.miss(since, GapCause::Failover, |name| !was_told(name));
+        self.drain(id);
+    }
+
+    /// Leaves a line whose node follows a primary that it was not with before. What it was silent about is over, even if it
+    /// is the right node again by now.
+    fn leave_if_it_changed_sides(&mut self, id: LineId) {
+        let Some(line) = self.lines.get_mut(&id).filter(|line| line.is_online()) else {
+            return;
+        };
+        let Some(shard) = self.map.serving_shard_of(&line.address) else {
+            return;
+        };
+        let is_known = |node: &Node| line.companions.iter().any(|other| other.is_same_as(node));
+        let is_strange = shard.primary().is_some_and(|primary| !is_known(primary));
+        if is_strange && !line.companions.is_empty() {
+            let right_as_of = line.right_as_of;
+            self.leave(id, right_as_of, GapCause::NodeLeft);
+        } else {
+            line.companions = shard.nodes().cloned().collect();
+        }
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout), or to [open](Self::poll_open) a connection.
@@ -85,7 +127,11 @@ impl ShardedSubscriptions {
             let is_certain = as_of.saturating_duration_since(since) >= CERTAIN;
             if worst == Fit::Gone || is_certain {
                 let right_as_of = line.right_as_of;
-                self.leave(id, right_as_of);
+                let cause = match worst {
+                    Fit::Gone => GapCause::NodeLeft,
+                    _ => GapCause::SlotMoved,
+                };
+                self.leave(id, right_as_of, cause);
             } else {
                 let again = now.checked_add(CERTAIN);
                 self.refresh_at = self.refresh_at.into_iter().chain(again).min();
@@ -139,13 +185,23 @@ impl ShardedSubscriptions {
                 continue;
             };
             let to = self.line_to(&address);
-            let line = self.lines.get_mut(&to);
-            if line.as_ref().is_some_and(|line| line.is_online()) {
-                self.leave(id, self.now);
-            } else if let Some(line) = line {
-                line.is_better = true;
-                better.push(address);
+            let Some(line) = self.lines.get_mut(&to) else {
+                continue;
+            };
+            match line.stage {
+                // It has not become another one meanwhile.
+                Stage::Online(since) if since <= self.as_of => {
+                    self.leave(id, self.now, GapCause::Relocated);
+                    continue;
+                }
+                Stage::Online(_) => {
+                    self.refresh = true;
+                    self.has_changed = true;
+                }
+                _ => {}
             }
+            line.is_better = true;
+            better.push(address);
         }
         for line in self.lines.values_mut() {
             line.is_better &= better.contains(&line.address);

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use super::lines::LineId;
 use super::{KIND, LineOp, ShardedSubscriptions};
 use crate::blob::Blob;
-use crate::cluster::{Health, Redirect};
+use crate::cluster::{Health, Node, Redirect};
 use crate::error::ServerError;
-use crate::pubsub::{OpId, SubscriptionEvent, Verb};
+use crate::pubsub::{GapCause, OpId, SubscriptionEvent, SubscriptionKind, Verb};
 
 /// When a node is asked again that could not say where a slot is.
 const AGAIN: Duration = Duration::from_millis(250);
@@ -51,16 +51,52 @@ impl ShardedSubscriptions {
             }
             SubscriptionEvent::Revoked { name } => {
                 self.has_changed = true;
-                if let Some(home) = self.homes.get_mut(&name) {
+                if let (Some(home), Some(line)) = (self.homes.get_mut(&name), self.lines.get(&id)) {
                     home.left_at = Some(self.now);
+                    let is_primary =
+                        line.primary.as_ref().map(Node::address) == Some(&line.address);
+                    home.sure_at = (!is_primary).then_some(line.right_as_of);
                 }
                 self.refresh = true;
                 self.refresh_at = self.now.checked_add(SECOND_LOOK);
                 self.events.push_back(SubscriptionEvent::Revoked { name });
             }
             SubscriptionEvent::Done { op, refused } => self.done(id, op, refused),
-            gap @ SubscriptionEvent::Gap { .. } => self.events.push_back(gap),
+            SubscriptionEvent::Gap {
+                cause,
+                since,
+                names,
+            } => {
+                let since = self.sure_before(cause, since, &names);
+                self.events.push_back(SubscriptionEvent::Gap {
+                    cause,
+                    since,
+                    names,
+                });
+            }
+            missed @ SubscriptionEvent::Missed { .. } => self.events.push_back(missed),
         }
+    }
+
+    /// The last time at which surely nothing was missing. A replica that takes over may have been without its primary for a
+    /// while before it said so.
+    fn sure_before(
+        &mut self,
+        cause: GapCause,
+        since: Instant,
+        names: &[(SubscriptionKind, Blob)],
+    ) -> Instant {
+        let mut sure = since;
+        for (_, name) in names {
+            let sure_at = self
+                .homes
+                .get_mut(name)
+                .and_then(|home| home.sure_at.take());
+            if cause == GapCause::Failover {
+                sure = sure_at.map_or(sure, |at| at.min(sure));
+            }
+        }
+        sure
     }
 
     fn confirmed(&mut self, id: LineId, verb: Verb, name: Blob, count: i64) {
@@ -71,6 +107,15 @@ impl ShardedSubscriptions {
         if verb == Verb::Subscribe
             && let Some(home) = self.homes.get_mut(&name)
         {
+            if home.confirmed_at.as_ref() != Some(&line.address) {
+                let node = self.map.node_at(&line.address);
+                home.was_primary = node.is_some_and(Node::is_primary);
+                home.came_at = self.now;
+                home.saw_failover = false;
+                home.granted_again_at = None;
+            } else if home.left_at.is_some() {
+                home.granted_again_at = Some(self.now);
+            }
             home.confirmed_at = Some(line.address.clone());
             home.left_at = None;
             home.redirected = 0;

@@ -1,8 +1,9 @@
 //! Lines: when one is opened, what becomes of it, and what then becomes of the names that are on it.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Access, Address, KIND, ShardedSubscriptions};
+use super::{Access, Address, KIND, Node, ShardedSubscriptions};
 use crate::backoff::Backoff;
 use crate::pubsub::{GapCause, SubscriptionEvent, Subscriptions};
 
@@ -51,6 +52,11 @@ pub(super) struct Line {
     pub(super) wrong_since: Option<Instant>,
     /// Since when nothing is on it.
     pub(super) idle_since: Option<Instant>,
+    /// Those of its shard, itself included, when the map last said that it has slots.
+    pub(super) companions: Arc<[Node]>,
+    /// The primary of its shard when the map last said that it has slots, and when that has become another one.
+    pub(super) primary: Option<Node>,
+    pub(super) failed_over_at: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +89,9 @@ impl Line {
             right_as_of: now,
             wrong_since: None,
             idle_since: None,
+            companions: Arc::default(),
+            primary: None,
+            failed_over_at: None,
         }
     }
 
@@ -137,6 +146,10 @@ impl ShardedSubscriptions {
     pub fn opened(&mut self, id: LineId, now: Instant) {
         self.now = now;
         if let Some(line) = self.lines.get_mut(&id) {
+            if let Some(shard) = self.map.serving_shard_of(&line.address) {
+                line.companions = shard.nodes().cloned().collect();
+                line.primary = shard.primary().cloned();
+            }
             line.stage = Stage::Online(now);
             line.right_as_of = now;
             line.subscriptions.connected();
@@ -184,9 +197,9 @@ impl ShardedSubscriptions {
     }
 
     /// Leaves a connection because its node is not the right one for what is on it, since then.
-    pub(super) fn leave(&mut self, id: LineId, since: Instant) {
+    pub(super) fn leave(&mut self, id: LineId, since: Instant, cause: GapCause) {
         if let Some(line) = self.lines.get_mut(&id) {
-            line.subscriptions.lost(since, GapCause::Disconnected);
+            line.subscriptions.lost(since, cause);
             self.closed.push_back(id);
             self.abandon(id);
         }
@@ -209,6 +222,7 @@ impl ShardedSubscriptions {
                 && home.confirmed_at.as_ref() == Some(&line.address)
             {
                 home.left_at.get_or_insert(self.now);
+                home.see(&line);
             }
             if moving.established {
                 let name = moving.name.clone();

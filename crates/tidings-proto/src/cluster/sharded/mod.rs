@@ -22,11 +22,12 @@ mod model;
 mod placing;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::Instant;
 
 use self::lines::{Avoided, Line};
 pub use self::lines::{LineId, Opening};
-use super::{Access, Address, Slot, SlotMap, node::Endpoint};
+use super::{Access, Address, Node, Slot, SlotMap, node::Endpoint};
 use crate::blob::Blob;
 use crate::error::ServerError;
 use crate::pubsub::{
@@ -88,8 +89,18 @@ struct Home {
     order: u64,
     /// Where it was confirmed last.
     confirmed_at: Option<Address>,
+    /// Since when it has been there, and whether that was a primary then.
+    came_at: Instant,
+    was_primary: bool,
+    /// Whether that has become another one while it was there, and with which others it was.
+    saw_failover: bool,
+    /// When its server has ended the subscription there and granted it again.
+    granted_again_at: Option<Instant>,
+    companions: Arc<[Node]>,
     /// Until when it was subscribed there, if it is no more.
     left_at: Option<Instant>,
+    /// When surely nothing was missing of what its node has from another one, if it was subscribed at a replica then.
+    sure_at: Option<Instant>,
     /// How often it was sent elsewhere since.
     redirected: u32,
     /// Since when no node takes it.

@@ -1,6 +1,7 @@
 //! Which line a name belongs on.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::lines::{Line, LineId, Stage};
@@ -11,7 +12,7 @@ use crate::pubsub::{GapCause, Moving};
 
 /// Between attempts for a name that nodes send to each other, or that none takes.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
-const LONGEST_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
 /// How late messages reach a replica at most, with something added: 43 ms were measured, and 20 ms are usual.
 const BEHIND: Duration = Duration::from_millis(100);
@@ -28,7 +29,13 @@ impl ShardedSubscriptions {
             line,
             order: self.newest_order,
             confirmed_at: None,
+            came_at: self.now,
+            was_primary: false,
+            saw_failover: false,
+            granted_again_at: None,
+            companions: Arc::default(),
             left_at: None,
+            sure_at: None,
             redirected: 0,
             refused_since: None,
         };
@@ -142,13 +149,22 @@ impl ShardedSubscriptions {
     fn too_early(&self, name: &Blob, to: LineId) -> Option<Duration> {
         let home = self.homes.get(name)?;
         let (before, address) = (home.confirmed_at.as_ref()?, &self.lines.get(&to)?.address);
-        let shard = self.map.shard(Slot::of_key(name))?;
-        let is_in = |wanted: &Address| shard.nodes().any(|node| node.address() == wanted);
-        if before == address || !is_in(before) || !is_in(address) {
+        if before == address || !self.stays_in_shard(name, home, before, address) {
             return None;
         }
         let passed = self.now.saturating_duration_since(home.left_at?);
         Some(BEHIND.saturating_sub(passed)).filter(|left| !left.is_zero())
+    }
+
+    /// Whether a name that goes from one node to another stays in its shard. Of what was learned by redirections the map may
+    /// have two halves of a shard.
+    fn stays_in_shard(&self, name: &Blob, home: &Home, before: &Address, to: &Address) -> bool {
+        let shard = self.map.shard(Slot::of_key(name));
+        let is_in = |wanted: &Address| {
+            shard.is_some_and(|shard| shard.nodes().any(|node| node.address() == wanted))
+        };
+        let mut companions = home.companions.iter();
+        (is_in(before) && is_in(to)) || companions.any(|node| node.address() == to)
     }
 
     /// Takes a name off its line, if nothing of it is under way there, and puts it where it belongs now: at once, or
@@ -161,6 +177,7 @@ impl ShardedSubscriptions {
             return;
         };
         let redirected = self.homes.get_mut(name).map_or(0, |home| {
+            home.see(line);
             home.redirected = home.redirected.saturating_add(1);
             home.redirected
         });
@@ -238,20 +255,39 @@ impl ShardedSubscriptions {
     /// Since when, and why, a name has missed messages that goes on at this node.
     fn explained(&self, moving: &Moving, to: &Address) -> Option<(Instant, GapCause)> {
         let (since, cause) = moving.missed?;
-        let before = self.homes.get(&moving.name)?.confirmed_at.as_ref();
-        let shard = self.map.shard(Slot::of_key(&moving.name));
-        let in_shard = |address: &Address| {
-            shard.is_some_and(|shard| shard.nodes().any(|node| node.address() == address))
-        };
-        let cause = match before {
+        let home = self.homes.get(&moving.name)?;
+        let Some(before) = home.confirmed_at.as_ref().filter(|before| *before != to) else {
             // It was the server's own word that it is another one now.
-            Some(before) if before == to => cause,
-            None => cause,
-            Some(before) if self.map.node_at(before).is_none() => GapCause::NodeLeft,
-            Some(before) if in_shard(before) && in_shard(to) => GapCause::Failover,
+            return Some((since, cause));
+        };
+        let stays_in_shard = self.stays_in_shard(&moving.name, home, before, to);
+        let cause = match self.map.node_at(before) {
+            None => GapCause::NodeLeft,
+            Some(node) if stays_in_shard => {
+                let is_other = home.saw_failover || node.is_primary() != home.was_primary;
+                match cause {
+                    _ if is_other => GapCause::Failover,
+                    GapCause::Relocated => GapCause::Relocated,
+                    // What a primary does not serve any more a replica does.
+                    _ if home.was_primary => GapCause::Failover,
+                    _ => cause,
+                }
+            }
+            Some(_) if cause == GapCause::NodeLeft => cause,
             Some(_) => GapCause::SlotMoved,
         };
         Some((since, cause))
+    }
+}
+
+impl Home {
+    /// Takes note of what has become of the node of its line, before it leaves that.
+    pub(super) fn see(&mut self, line: &Line) {
+        if self.confirmed_at.as_ref() == Some(&line.address) {
+            let failed_over_at = line.failed_over_at;
+            self.saw_failover |= failed_over_at.is_some_and(|at| at >= self.came_at);
+            self.companions = Arc::clone(&line.companions);
+        }
     }
 }
 

@@ -69,8 +69,11 @@ pub enum GapCause {
     SlotMoved,
     /// A primary failed over.
     Failover,
-    /// The node left the cluster.
+    /// The node left the cluster or its shard, or the other nodes agreed that it failed.
     NodeLeft,
+    /// A shard channel went to a node of its shard that is to be preferred: a replica that has come, or the primary
+    /// that can be reached again.
+    Relocated,
     /// The subscription was refused for a time and then granted again.
     Refused,
 }
@@ -82,7 +85,8 @@ impl fmt::Display for GapCause {
             Self::Overflow => "a queue was full",
             Self::SlotMoved => "the slot has moved to another node",
             Self::Failover => "a replica has taken over",
-            Self::NodeLeft => "the node has left the cluster",
+            Self::NodeLeft => "the node has left the cluster or failed",
+            Self::Relocated => "another node of the shard is preferred",
             Self::Refused => "the subscription was refused for a time",
         })
     }
@@ -122,6 +126,15 @@ pub enum SubscriptionEvent {
         /// Since when: the last time at which nothing was missing.
         since: Instant,
         /// The names concerned, as they are subscribed again, and what they stand for.
+        names: Vec<(SubscriptionKind, Blob)>,
+    },
+    /// Messages may be missing of names that were subscribed all the time: others of them may have come meanwhile.
+    Missed {
+        /// Why.
+        cause: GapCause,
+        /// Since when: the last time at which nothing was missing.
+        since: Instant,
+        /// The names concerned.
         names: Vec<(SubscriptionKind, Blob)>,
     },
     /// The server ended the subscription to a shard channel by itself; it is being asked for again.

@@ -49,6 +49,30 @@ impl Subscriptions {
             .map(|(name, entry)| (name, entry.confirmed))
     }
 
+    /// Messages of these names may be missing, as far as they were subscribed all the time.
+    pub fn miss(&mut self, since: Instant, cause: GapCause, is_concerned: impl Fn(&Blob) -> bool) {
+        let kinds = [
+            SubscriptionKind::Channel,
+            SubscriptionKind::Pattern,
+            SubscriptionKind::Shard,
+        ];
+        let mut names = Vec::new();
+        for kind in kinds {
+            // What has just come back is told of by its gap.
+            let entries = self.table(kind).entries.iter();
+            let there = entries.filter(|(_, entry)| entry.confirmed && entry.missed().is_none());
+            let concerned = there.filter(|(name, _)| is_concerned(name));
+            names.extend(concerned.map(|(name, _)| (kind, name.clone())));
+        }
+        if !names.is_empty() {
+            self.events.push_back(SubscriptionEvent::Missed {
+                cause,
+                since,
+                names,
+            });
+        }
+    }
+
     /// Whether it is connected.
     pub fn is_online(&self) -> bool {
         self.online

@@ -2,16 +2,21 @@
 //! part of the cluster any more.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use tidings_proto::cluster::{Access, Address, Health};
 use tidings_proto::pubsub::GapCause;
 use tokio::sync::watch;
+use tokio::time;
 
 use super::{Cluster, Follower, Routes};
 use crate::config::{self, Config};
 use crate::driver::place::Departure;
 use crate::driver::supervise::{self, Connected};
 use crate::error::{Error, Result};
+
+/// How late messages reach other nodes at most, with something added: 43 ms were measured, and 20 ms are usual.
+const ON_THE_BUS: Duration = Duration::from_millis(100);
 
 /// Where one connection to a cluster goes.
 #[derive(Debug)]
@@ -20,8 +25,15 @@ pub(crate) struct NodePlace {
     _follower: Follower,
     fixed: Option<Address>,
     access: Access,
-    /// The node that was connected to last: the next one is another.
-    last: Mutex<Option<Address>>,
+    last: Mutex<Last>,
+}
+
+/// The node that was connected to last: the next one is another.
+#[derive(Debug, Default)]
+struct Last {
+    node: Option<Address>,
+    /// Since when it is not any more.
+    left: Option<Instant>,
 }
 
 impl NodePlace {
@@ -42,12 +54,25 @@ impl NodePlace {
     /// Tries one node after the other until one takes the connection.
     pub(crate) async fn connect(&self) -> Result<Connected> {
         let mut failed = Vec::new();
+        let left = {
+            let mut last = self.last();
+            let is_first = last.node.is_none();
+            (!is_first).then(|| *last.left.get_or_insert_with(Instant::now))
+        };
         loop {
             let address = self.choose(&failed)?;
             let link = self.cluster.link_at(&address);
             match supervise::connect(link.config()).await {
                 Ok(connected) => {
-                    *self.last() = Some(address);
+                    let is_other = self.last().node.as_ref() != Some(&address);
+                    if let Some(left) = left.filter(|_| is_other) {
+                        // What has come from the one may be on its way to the other, and would come again.
+                        time::sleep_until((left + ON_THE_BUS).into()).await;
+                    }
+                    *self.last() = Last {
+                        node: Some(address),
+                        left: None,
+                    };
                     return Ok(connected);
                 }
                 Err(error) => {
@@ -62,7 +87,7 @@ impl NodePlace {
         }
     }
 
-    fn last(&self) -> MutexGuard<'_, Option<Address>> {
+    fn last(&self) -> MutexGuard<'_, Last> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -70,13 +95,13 @@ impl NodePlace {
     fn choose(&self, failed: &[Address]) -> Result<Address> {
         let routes = self.cluster.routes();
         if let Some(fixed) = &self.fixed {
-            return match departure(&routes, fixed) {
+            return match departure(&routes, fixed, Instant::now()) {
                 None => Ok(fixed.clone()),
                 Some(departure) => Err(departure.error),
             };
         }
         let mut but = failed.to_vec();
-        but.extend(self.last().clone());
+        but.extend(self.last().node.clone());
         let link = routes.any_link(self.access, fastrand::usize(..), &but);
         let link = link.ok_or_else(|| Error::connection("no node of the cluster is known"))?;
         Ok(link.address().clone())
@@ -89,9 +114,17 @@ impl NodePlace {
     ) -> impl Future<Output = Departure> + Send + use<> {
         let address = address_of(connected);
         let mut changes: watch::Receiver<Arc<Routes>> = self.cluster.changes();
+        let mut good_at = Instant::now();
         async move {
             loop {
-                let found = departure(&changes.borrow_and_update(), &address);
+                let found = {
+                    let routes = changes.borrow_and_update();
+                    let found = departure(&routes, &address, good_at);
+                    if found.is_none() {
+                        good_at = routes.as_of();
+                    }
+                    found
+                };
                 if let Some(departure) = found {
                     return departure;
                 }
@@ -104,7 +137,7 @@ impl NodePlace {
     }
 }
 
-fn departure(routes: &Routes, address: &Address) -> Option<Departure> {
+fn departure(routes: &Routes, address: &Address, good_at: Instant) -> Option<Departure> {
     let why = match routes.map().node_at(address) {
         None => "is no part of the cluster any more",
         Some(node) if node.health() == Health::Failed => "has failed, as the cluster has agreed",
@@ -113,6 +146,7 @@ fn departure(routes: &Routes, address: &Address) -> Option<Departure> {
     Some(Departure {
         error: Error::connection(format!("the node at {address} {why}")),
         cause: GapCause::NodeLeft,
+        good_at,
     })
 }
 

@@ -88,6 +88,18 @@ impl Fanout {
                 since,
                 names,
             } => self.gap(cause, since, names, later),
+            SubscriptionEvent::Missed {
+                cause,
+                since,
+                names,
+            } => {
+                for (kind, name) in &names {
+                    if let Some(entry) = self.table(*kind).get_mut(name) {
+                        entry.deafen();
+                    }
+                }
+                self.gap(cause, since, names, later);
+            }
             SubscriptionEvent::Revoked { name } => {
                 if let Some(entry) = self.shards.get_mut(&name) {
                     entry.interrupt();

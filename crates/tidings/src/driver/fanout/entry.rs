@@ -127,6 +127,11 @@ impl Entry {
     /// Nothing comes for a time that cannot be told yet.
     pub(super) fn interrupt(&mut self) {
         self.confirmed = false;
+        self.deafen();
+    }
+
+    /// Those who receive its messages may have missed some.
+    pub(super) fn deafen(&mut self) {
         for (_, holder) in self.holders.iter_mut() {
             holder.deaf = true;
         }

@@ -25,6 +25,7 @@ pub(crate) async fn keep<O: Outlet>(cluster: Arc<Cluster>, shared: Arc<Shared<O>
     let follower = cluster.follow();
     let mut keeper = Keeper {
         changes: cluster.changes(),
+        known: None,
         cluster,
         shared,
         _follower: follower,
@@ -38,6 +39,8 @@ pub(crate) async fn keep<O: Outlet>(cluster: Arc<Cluster>, shared: Arc<Shared<O>
 struct Keeper<O: Outlet> {
     cluster: Arc<Cluster>,
     changes: watch::Receiver<Arc<Routes>>,
+    /// What the names were told last.
+    known: Option<Arc<Routes>>,
     shared: Arc<Shared<O>>,
     _follower: Follower,
 }
@@ -60,10 +63,7 @@ impl<O: Outlet> Keeper<O> {
     /// Does what there is to do. Gives when there is more, which may be never; `None` at the end.
     fn turn(&mut self) -> Option<Option<Instant>> {
         let now = Instant::now();
-        let routes = match self.changes.has_changed() {
-            Ok(true) => Some(Arc::clone(&self.changes.borrow_and_update())),
-            _ => None,
-        };
+        let routes = self.news();
         let mut errands = Errands::default();
         let due = {
             let mut locked = self.shared.lock();
@@ -78,8 +78,6 @@ impl<O: Outlet> Keeper<O> {
             let Names::Sharded(names) = &mut state.names else {
                 return None;
             };
-            // What was just done is no reason to come again.
-            names.take_changed();
             [
                 names.poll_timeout(),
                 state.outlet.poll_timeout(),
@@ -100,6 +98,17 @@ impl<O: Outlet> Keeper<O> {
             tokio::spawn(serve(cluster, Arc::clone(&self.shared), opening));
         }
         Some(due)
+    }
+
+    /// What is known of the cluster, if the names were not told of it yet.
+    fn news(&mut self) -> Option<Arc<Routes>> {
+        let routes = Arc::clone(&self.changes.borrow_and_update());
+        let is_known = |known: &Arc<Routes>| Arc::ptr_eq(known, &routes);
+        if self.known.as_ref().is_some_and(is_known) {
+            return None;
+        }
+        self.known = Some(Arc::clone(&routes));
+        Some(routes)
     }
 
     /// Waits until there is something to do.
@@ -151,14 +160,14 @@ impl<O: Outlet> State<O> {
             self.lines.add(opening.line);
             errands.openings.push(opening);
         }
+        // What was just done is no reason to come again.
+        names.take_changed();
+        self.keeper_is_due = false;
     }
 
     /// Ready when the names have changed in a way that is for the keeper.
     fn poll_changed(&mut self, cx: &Context<'_>) -> Poll<()> {
-        let Names::Sharded(names) = &mut self.names else {
-            return Poll::Ready(());
-        };
-        if names.take_changed() || self.closing || self.ended.is_some() {
+        if self.keeper_is_due {
             return Poll::Ready(());
         }
         self.keeper = Some(cx.waker().clone());

@@ -83,12 +83,14 @@ impl<O: Outlet> SubscriberLink<O> {
         }
     }
 
-    fn lose(&mut self, error: Error, cause: GapCause) -> End {
+    /// `good_at` is the last time at which its peer was known to be a good one, if that is what was wrong.
+    fn lose(&mut self, error: Error, cause: GapCause, good_at: Option<Instant>) -> End {
         let Some(line) = self.line.take() else {
             return End::Lost(error);
         };
+        let last_heard = line.connection.last_heard();
         let loss = Loss {
-            last_heard: line.connection.last_heard(),
+            last_heard: good_at.map_or(last_heard, |good_at| good_at.min(last_heard)),
             cause,
             silent: line.silent,
         };
@@ -431,12 +433,12 @@ impl<O: Outlet> Link for SubscriberLink<O> {
     fn poll_run(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         match std::task::ready!(self.poll_line(cx)) {
             Ok(end) => Poll::Ready(end),
-            Err(error) => Poll::Ready(self.lose(error, GapCause::Disconnected)),
+            Err(error) => Poll::Ready(self.lose(error, GapCause::Disconnected, None)),
         }
     }
 
     fn leave(&mut self, departure: Departure) -> End {
-        self.lose(departure.error, departure.cause)
+        self.lose(departure.error, departure.cause, Some(departure.good_at))
     }
 
     fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<()> {

@@ -89,6 +89,11 @@ impl Single {
                 cause,
                 since,
                 names,
+            }
+            | SubscriptionEvent::Missed {
+                cause,
+                since,
+                names,
             } => {
                 let names = names.into_iter().map(|(_, name)| name).collect();
                 Some(Item::Gap(Gap::until_now(cause, since, None, names)))

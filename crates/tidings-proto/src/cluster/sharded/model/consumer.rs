@@ -20,6 +20,20 @@ struct Stream {
     up_to: u64,
     /// The next number may be any higher one.
     gap: bool,
+    /// When numbers were published that are missing, which nobody knew of then.
+    holes: Vec<Instant>,
+    /// Times of which was told that something may be missing.
+    told: Vec<(Instant, Instant)>,
+}
+
+impl Stream {
+    fn holes_are_told(&self) -> bool {
+        let covers = |at: &Instant| {
+            let mut told = self.told.iter();
+            told.any(|(since, until)| since <= at && at <= until)
+        };
+        self.holes.iter().all(covers)
+    }
 }
 
 #[derive(Debug, Default)]
@@ -34,7 +48,7 @@ impl Consumer {
         assert!(self.open.insert(op, (subscribe, names)).is_none());
     }
 
-    pub(super) fn message(&mut self, block: &[u8], record: &Record) {
+    pub(super) fn message(&mut self, block: &[u8], record: &Record, world: &World) {
         let name = &block[record.channel()];
         let number = String::from_utf8(block[record.payload()].to_vec()).unwrap();
         let number: u64 = number.parse().unwrap();
@@ -46,10 +60,13 @@ impl Consumer {
             number > stream.up_to,
             "{number} of {name:?} again: {stream:?}"
         );
-        assert!(
-            number == stream.up_to + 1 || stream.gap,
-            "{number} of {name:?} without a gap: {stream:?}"
-        );
+        if number != stream.up_to + 1 && !stream.gap {
+            for missing in stream.up_to + 1..number {
+                let lost = world.lost(name, missing);
+                let at = lost.unwrap_or_else(|| panic!("no gap before {number} of {name:?}"));
+                stream.holes.push(at);
+            }
+        }
         stream.up_to = number;
         stream.gap = false;
     }
@@ -91,6 +108,15 @@ impl Consumer {
                 for (_, name) in names {
                     let stream = self.streams.get_mut(&*name.to_vec()).expect("known");
                     (stream.due, stream.gap) = (false, true);
+                    stream.told.push((since, now));
+                }
+            }
+            SubscriptionEvent::Missed { names, since, .. } => {
+                for (_, name) in names {
+                    let stream = self.streams.get_mut(&*name.to_vec()).expect("known");
+                    assert!(stream.subscribed && !stream.away && !stream.due, "{name}");
+                    stream.gap = true;
+                    stream.told.push((since, now));
                 }
             }
             SubscriptionEvent::Done { op, refused } => {
@@ -127,6 +153,7 @@ impl Consumer {
         for name in wanted {
             let number = NAMES.iter().position(|it| **it == **name).unwrap();
             let stream = &self.streams[&name.to_vec()];
+            assert!(stream.holes_are_told(), "{name}: {stream:?}");
             assert_eq!(stream.up_to, world.published(number), "{name}");
         }
     }

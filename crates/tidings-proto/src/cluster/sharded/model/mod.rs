@@ -121,7 +121,7 @@ struct Run {
 fn run(script: &Script) {
     fastrand::seed(7);
     let now = Instant::now();
-    let world = World::new(script.silent, script.resp3);
+    let world = World::new(script.silent, script.resp3, now);
     let access = match script.from_replicas {
         true => Access::ReadFromReplica,
         false => Access::Write,
@@ -307,13 +307,15 @@ impl Run {
             link.connection
                 .poll_messages(&link.input, subscriptions, &mut records);
             for record in records {
-                self.consumer.message(&link.input, &record);
+                self.consumer.message(&link.input, &record, &self.world);
             }
             let event = link
                 .connection
                 .poll_event(&link.input, subscriptions, self.now);
             match event.expect("the stream is in step") {
-                Some(Event::Message(record)) => self.consumer.message(&link.input, &record),
+                Some(Event::Message(record)) => {
+                    self.consumer.message(&link.input, &record, &self.world);
+                }
                 Some(Event::Subscription(event)) => {
                     self.core.handle_event(id, event, self.now);
                     while let Some(event) = self.core.poll_event() {
@@ -355,6 +357,7 @@ impl Run {
             let next = due.into_iter().flatten().chain(pings).min();
             let step = self.now + Duration::from_millis(1);
             self.now = next.unwrap_or(until).clamp(step, until.max(step));
+            self.world.now = self.now;
             if self.now >= self.map_read + TOPOLOGY_INTERVAL {
                 self.read_map(true);
             }

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
 
 use super::{NAMES, Operation};
 use crate::blob::Blob;
@@ -44,6 +45,15 @@ struct Client {
     gone: bool,
 }
 
+/// A message on its way from one node to another.
+struct OnBus {
+    from: usize,
+    to: usize,
+    name: usize,
+    number: u64,
+    at: Instant,
+}
+
 pub(super) struct World {
     nodes: Vec<Node>,
     /// By slot, its shard.
@@ -52,13 +62,16 @@ pub(super) struct World {
     /// How many messages each name has had.
     published: Vec<u64>,
     /// Messages on their way to a replica.
-    on_bus: Vec<(usize, usize, u64)>,
+    on_bus: Vec<OnBus>,
+    /// Those that have been lost on the way without anybody's knowledge.
+    lost: BTreeMap<(usize, u64), Instant>,
+    pub(super) now: Instant,
     silent: bool,
     resp3: bool,
 }
 
 impl World {
-    pub(super) fn new(silent: bool, resp3: bool) -> Self {
+    pub(super) fn new(silent: bool, resp3: bool, now: Instant) -> Self {
         let node = |number: usize| Node {
             shard: number % SHARDS,
             primary: number < SHARDS,
@@ -77,6 +90,8 @@ impl World {
             clients: Vec::new(),
             published: vec![0; NAMES.len()],
             on_bus: Vec::new(),
+            lost: BTreeMap::new(),
+            now,
             silent,
             resp3,
         }
@@ -84,6 +99,12 @@ impl World {
 
     pub(super) fn published(&self, name: usize) -> u64 {
         self.published[name]
+    }
+
+    /// When a number of a name was published, if it has not reached the other nodes.
+    pub(super) fn lost(&self, name: &[u8], number: u64) -> Option<Instant> {
+        let name = NAMES.iter().position(|it| *it == name).unwrap();
+        self.lost.get(&(name, number)).copied()
     }
 
     fn primary_of(&self, shard: usize) -> usize {
@@ -158,7 +179,7 @@ impl World {
         if shard.is_none() {
             self.bus();
         }
-        let stays = |(_, name, _): &(usize, usize, u64)| Slot::of_key(NAMES[*name]) != slot;
+        let stays = |it: &OnBus| Slot::of_key(NAMES[it.name]) != slot;
         self.on_bus.retain(stays);
         self.owners.insert(slot, shard);
         for node in 0..NODES {
@@ -180,6 +201,7 @@ impl World {
         let old = self.primary_of(shard);
         self.nodes[old].primary = false;
         self.nodes[node].primary = true;
+        self.nodes[old].has_moved.set(true);
         if !self.nodes[old].isolated && self.nodes[old].alive {
             self.end_all_on(old);
         }
@@ -190,6 +212,7 @@ impl World {
 
     fn kill(&mut self, node: usize) {
         self.bus();
+        self.lose_from(node);
         self.nodes[node].alive = false;
         for client in self.clients.iter_mut().filter(|client| client.node == node) {
             client.ended = true;
@@ -224,7 +247,8 @@ impl World {
                 continue;
             }
             self.nodes[node].failed = true;
-            self.on_bus.retain(|(to, ..)| *to != node);
+            self.on_bus.retain(|it| it.to != node);
+            self.lose_from(node);
             let shard = self.nodes[node].shard;
             let fit = |it: &Node| it.shard == shard && it.alive && !it.isolated && !it.primary;
             if self.nodes[node].primary
@@ -235,11 +259,20 @@ impl World {
         }
     }
 
+    /// What a node has sent does not arrive any more.
+    fn lose_from(&mut self, node: usize) {
+        let lost = self.on_bus.extract_if(.., |it| it.from == node);
+        self.lost
+            .extend(lost.map(|it| ((it.name, it.number), it.at)));
+    }
+
     fn promote_over(&mut self, old: usize, node: usize) {
         self.bus();
         self.nodes[old].primary = false;
         self.nodes[node].primary = true;
-        if !self.silent {
+        // Nobody would notice that it was none for a while between two looks.
+        let was_seen = !self.nodes[node].has_moved.replace(true);
+        if !self.silent || !was_seen {
             self.end_all_on(node);
         }
     }
@@ -458,7 +491,13 @@ impl World {
         self.deliver(at, name, number);
         for node in 0..NODES {
             if node != at && serves(&self.nodes[node]) {
-                self.on_bus.push((node, name, number));
+                self.on_bus.push(OnBus {
+                    from: at,
+                    to: node,
+                    name,
+                    number,
+                    at: self.now,
+                });
             }
         }
     }
@@ -466,13 +505,17 @@ impl World {
     /// What was published elsewhere arrives at replicas, unless they have lost the slot meanwhile.
     pub(super) fn bus(&mut self) -> bool {
         let mut moved = false;
-        for (node, name, number) in std::mem::take(&mut self.on_bus) {
-            let it = &self.nodes[node];
-            if it.isolated && !it.failed {
+        for message in std::mem::take(&mut self.on_bus) {
+            let (from, it) = (&self.nodes[message.from], &self.nodes[message.to]);
+            let may_heal = |node: &Node| node.isolated && !node.failed;
+            if may_heal(it) || may_heal(from) {
                 // It is kept until it is known whether that is for long.
-                self.on_bus.push((node, name, number));
-            } else if it.alive && !it.isolated && self.owner(NAMES[name]) == Some(it.shard) {
-                self.deliver(node, name, number);
+                self.on_bus.push(message);
+                continue;
+            }
+            let is_right = self.owner(NAMES[message.name]) == Some(it.shard);
+            if it.alive && !it.isolated && is_right {
+                self.deliver(message.to, message.name, message.number);
                 moved = true;
             }
         }
