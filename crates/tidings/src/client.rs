@@ -16,6 +16,7 @@ use crate::driver::commands::CommandLink;
 use crate::driver::direct::Direct;
 use crate::driver::mailbox::{Closing, Mailbox};
 use crate::driver::place::Place;
+use crate::driver::sentinel::SentinelPlace;
 use crate::driver::supervise;
 use crate::error::{Error, Result};
 use crate::monitor::MonitorBuilder;
@@ -99,9 +100,11 @@ impl Client {
             Servers::Cluster(_) => Err(Error::config(
                 "a Client is a client of one server: for a cluster make a ClusterClient",
             )),
-            Servers::Sentinel(..) => Err(Error::config(
-                "this version does not connect through sentinels yet",
-            )),
+            Servers::Sentinel(_, name) => {
+                let name = name.clone();
+                let place = SentinelPlace::new(Arc::new(config), name);
+                Ok(Place::Sentinel(Arc::new(place)))
+            }
         }
     }
 

@@ -444,10 +444,22 @@ impl Config {
         }
     }
 
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "nothing connects through sentinels yet")
-    )]
+    /// The same for the sentinel at this address: who is known there is nobody's user of the servers, and there are no
+    /// databases. A sentinel that is away for long may come back.
+    pub(crate) fn at_sentinel(&self, address: Address) -> Self {
+        let SentinelSettings {
+            username, password, ..
+        } = self.sentinel.clone();
+        Self {
+            username,
+            password,
+            database: 0,
+            protocol: ProtocolVersion::Auto,
+            max_attempts: None,
+            ..self.at_server(address)
+        }
+    }
+
     pub(crate) fn sentinel_settings(&self) -> &SentinelSettings {
         &self.sentinel
     }

@@ -14,6 +14,7 @@ mod line;
 pub(crate) mod mailbox;
 pub(crate) mod monitor;
 pub(crate) mod place;
+pub(crate) mod sentinel;
 mod slots;
 pub(crate) mod subscriber;
 pub(crate) mod supervise;
