@@ -13,14 +13,15 @@ use super::*;
 use crate::support::eventually;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum How {
+pub(crate) enum How {
     Planned,
     Killed,
     Stopped,
 }
 
 impl How {
-    fn begin(self, sentinels: &Sentinels) {
+    /// Has the primary replaced.
+    pub(crate) fn begin(self, sentinels: &Sentinels) {
         let old = sentinels.primary();
         match self {
             Self::Planned => {
@@ -34,21 +35,21 @@ impl How {
 
 #[test]
 fn sn_01_at_the_first_word_of_a_planned_failover_everything_moves() {
-    on(all(), &Sentinels::builder(), |case| {
+    on_tasks(all(), &Sentinels::builder(), |case| {
         everything_moves(case, How::Planned)
     });
 }
 
 #[test]
 fn sn_01_when_the_primary_was_killed_everything_moves_to_the_next() {
-    on(each(), &Sentinels::builder(), |case| {
+    on_tasks(each(), &Sentinels::builder(), |case| {
         everything_moves(case, How::Killed)
     });
 }
 
 #[test]
 fn sn_01_a_primary_that_stands_still_is_left_although_its_connections_are_open() {
-    on(each(), &Sentinels::builder(), |case| {
+    on_tasks(each(), &Sentinels::builder(), |case| {
         everything_moves(case, How::Stopped)
     });
 }
@@ -91,31 +92,33 @@ impl Counting {
         Self { stop, task }
     }
 
-    /// Each increment is one more, but where some of those that may have run did or did not, and where the new
-    /// primary goes on with what it had got of the old one. Gives the last value.
+    /// Gives the last value.
     async fn check(self) -> i64 {
         self.stop.store(true, Ordering::Relaxed);
-        let outcomes = timeout(LONG, self.task)
-            .await
-            .expect("in time")
-            .expect("no panic");
-        let (mut last, mut steps, mut doubts) = (0, 0, 0);
-        for outcome in &outcomes {
-            match outcome {
-                Ok(value) => {
-                    steps += i32::from(*value != last + 1);
-                    last = *value;
-                }
-                Err(may_have_run) => {
-                    assert!(may_have_run, "what has certainly not run is sent again");
-                    doubts += 1;
-                }
+        let outcomes = timeout(LONG, self.task).await.expect("in time");
+        last_of(&outcomes.expect("no panic"))
+    }
+}
+
+/// The last value. Each increment is one more, but where one that may have run did or did not, and where the new primary
+/// goes on with what it had got of the old one.
+pub(crate) fn last_of(outcomes: &[Result<i64, bool>]) -> i64 {
+    let (mut last, mut steps, mut doubts) = (0, 0, 0);
+    for outcome in outcomes {
+        match outcome {
+            Ok(value) => {
+                steps += i32::from(*value != last + 1);
+                last = *value;
+            }
+            Err(may_have_run) => {
+                assert!(may_have_run, "what has certainly not run is sent again");
+                doubts += 1;
             }
         }
-        assert!(steps <= 1, "one change of primaries, not {steps}");
-        assert!(doubts <= 1, "one is under way at a time, not {doubts}");
-        last
     }
+    assert!(steps <= 1, "one change of primaries, not {steps}");
+    assert!(doubts <= 1, "one is under way at a time, not {doubts}");
+    last
 }
 
 /// Holds what comes to what was published at the old primary, and at the new one.

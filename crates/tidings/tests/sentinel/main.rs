@@ -4,8 +4,13 @@
 //! same time.
 
 mod failover;
+mod finding;
+mod listening;
+mod replicas;
 #[path = "../support/mod.rs"]
 mod support;
+#[cfg(feature = "blocking")]
+mod threads;
 
 use std::future::Future;
 use std::sync::{Arc, Mutex};
@@ -149,12 +154,8 @@ fn each() -> Vec<(Binary, Protocol)> {
         .collect()
 }
 
-/// Runs `test` on sentinels of its own for each of these, all at the same time.
-fn on<F: Future<Output = ()>>(
-    servers: Vec<(Binary, Protocol)>,
-    builder: &SentinelsBuilder,
-    test: impl Fn(Case) -> F + Sync,
-) {
+/// Runs `test` on sentinels of its own for each of these, all at the same time, each on a thread without a runtime.
+fn on(servers: Vec<(Binary, Protocol)>, builder: &SentinelsBuilder, test: impl Fn(Case) + Sync) {
     thread::scope(|scope| {
         for (binary, protocol) in servers {
             let (builder, test) = (builder.clone(), &test);
@@ -162,10 +163,18 @@ fn on<F: Future<Output = ()>>(
             let running = thread::Builder::new()
                 .name(name)
                 .spawn_scoped(scope, move || {
-                    let case = Case::start(builder, &binary, protocol);
-                    runtime().block_on(test(case));
+                    test(Case::start(builder, &binary, protocol));
                 });
             running.expect("a thread");
         }
     });
+}
+
+/// The same with a runtime.
+fn on_tasks<F: Future<Output = ()>>(
+    servers: Vec<(Binary, Protocol)>,
+    builder: &SentinelsBuilder,
+    test: impl Fn(Case) -> F + Sync,
+) {
+    on(servers, builder, |case| runtime().block_on(test(case)));
 }

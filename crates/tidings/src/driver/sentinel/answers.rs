@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use tidings_proto::cluster::Role;
 use tidings_proto::{Command, FromReply, Reply, cmd};
 
 use crate::config::Address;
@@ -56,12 +55,12 @@ pub(super) struct Report {
     pub(super) others: Vec<Peer>,
 }
 
-/// A replica that is up and in touch with its primary.
+/// A replica that is not known to be down.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Replica {
     pub(super) address: Address,
-    /// The sentinel can reach it at the moment.
-    pub(super) is_reached: bool,
+    /// It is in touch with its primary, and with the sentinel, when that has asked it last. This may be 10 s ago.
+    pub(super) is_fit: bool,
 }
 
 /// A sentinel that another one knows.
@@ -129,19 +128,18 @@ fn peer(fields: &Fields) -> Option<Peer> {
     })
 }
 
-/// `None` if it is down, no replica as far as it said itself, or cut off from its primary: nothing that is published
-/// would reach it.
+/// `None` if it is down, or no replica as far as it said itself.
 fn replica(fields: &Fields) -> Option<Replica> {
     let is = |name, word| fields.get(name).is_some_and(|value| value == word);
     let flags: Vec<&str> = fields.get("flags")?.split(',').collect();
-    let is_up = !flags.contains(&"s_down") && !flags.contains(&"o_down");
-    (is_up && is("role-reported", "slave") && is("master-link-status", "ok"))
-        .then(|| address(fields))
-        .flatten()
-        .map(|address| Replica {
-            address,
-            is_reached: !flags.contains(&"disconnected"),
-        })
+    let is_down = flags.contains(&"s_down") || flags.contains(&"o_down");
+    if is_down || !is("role-reported", "slave") {
+        return None;
+    }
+    Some(Replica {
+        address: address(fields)?,
+        is_fit: is("master-link-status", "ok") && !flags.contains(&"disconnected"),
+    })
 }
 
 /// What was published, if `frame` is a message and no answer. Answers never begin with that word.
@@ -169,18 +167,43 @@ pub(super) fn switched(payload: &str, name: &str) -> Option<Address> {
     (*of == name).then_some(to)
 }
 
-/// What a server calls itself that was asked for its `ROLE`.
-pub(super) fn role_of(answer: Reply<'_>) -> Option<Role> {
-    let word = answer.into_elements()?.next()?.ok()?.as_bytes()?;
-    role(std::str::from_utf8(word).ok()?)
+/// What a server is, as it says itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Primary,
+    Replica,
+    /// A replica that is not in touch with its primary: nothing that is published there reaches it.
+    CutOff,
+    /// It does not say.
+    Unknown,
 }
 
-/// The same, from the word for it.
-pub(super) fn role(word: &str) -> Option<Role> {
-    match word {
-        "master" | "primary" => Some(Role::Primary),
-        "slave" | "replica" => Some(Role::Replica),
-        _ => None,
+impl Kind {
+    /// From the answer to `ROLE`.
+    pub(super) fn of_role(answer: Reply<'_>) -> Self {
+        let words = answer.into_elements().into_iter().flatten();
+        let words: Vec<&[u8]> = words
+            .map(|word| {
+                word.ok()
+                    .and_then(|word| word.as_bytes())
+                    .unwrap_or_default()
+            })
+            .collect();
+        match words.as_slice() {
+            [b"slave" | b"replica", _, _, b"connected", ..] => Self::Replica,
+            [b"slave" | b"replica", ..] => Self::CutOff,
+            [b"master" | b"primary", ..] => Self::Primary,
+            _ => Self::Unknown,
+        }
+    }
+
+    /// From the role that the answer to `HELLO` tells. A replica may be one that is cut off.
+    pub(super) fn of_hello(role: Option<&str>) -> Self {
+        match role {
+            Some("master" | "primary") => Self::Primary,
+            Some("slave" | "replica") => Self::Replica,
+            _ => Self::Unknown,
+        }
     }
 }
 

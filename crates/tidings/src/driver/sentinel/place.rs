@@ -7,12 +7,11 @@ use std::task::Poll;
 use std::time::Duration;
 
 use tidings_proto::Reply;
-use tidings_proto::cluster::Role;
 use tidings_proto::pubsub::GapCause;
 use tokio::sync::watch;
 use tokio::time;
 
-use super::answers;
+use super::answers::Kind;
 use super::roster::View;
 use super::{Address, Watcher};
 use crate::config::Config;
@@ -25,6 +24,9 @@ const HEARING: Duration = Duration::from_millis(100);
 
 /// A server that is not what the sentinels take it for: so long they have to find that out, before it is tried again.
 const CORRECTION: Duration = Duration::from_secs(1);
+
+/// Who has the primary for want of a replica, or a replica that is cut off, looks for another one so often.
+const RETRY: Duration = Duration::from_secs(5);
 
 const ROLE: &[u8] = b"*1\r\n$4\r\nROLE\r\n";
 
@@ -91,25 +93,16 @@ impl SentinelPlace {
     }
 
     async fn attempt(&self, view: &View) -> Result<Connected> {
-        let mut failure = None;
-        for replica in self.replicas(view) {
-            match self.connect_to(&replica).await {
-                Ok((connected, Some(Role::Replica) | None)) => return Ok(connected),
-                Ok((_, Some(Role::Primary))) => {}
-                Err(error) => {
-                    tracing::debug!(error = %format_args!("{error:#}"), "a replica could not be connected to");
-                    failure.get_or_insert(error);
-                }
-            }
-            self.watcher.ask_all();
-        }
+        let failure = match replica_of(&self.config, view).await {
+            Ok(connected) => return Ok(connected),
+            Err(failure) => failure,
+        };
         let Some(primary) = &view.primary else {
             return Err(self.watcher.problem());
         };
-        match self.connect_to(primary).await {
-            Ok((connected, role)) if self.aim.replica || role != Some(Role::Replica) => {
-                Ok(connected)
-            }
+        match connect_to(&self.config, primary, self.aim.replica).await {
+            Ok((connected, Kind::Primary | Kind::Unknown)) => Ok(connected),
+            Ok((connected, Kind::Replica)) if self.aim.replica => Ok(connected),
             Ok(_) => {
                 self.watcher.ask_all();
                 time::sleep(CORRECTION).await;
@@ -123,26 +116,6 @@ impl SentinelPlace {
                 Err(self.unreached(primary, failure.unwrap_or(error)))
             }
         }
-    }
-
-    /// Those to try, in a random order so that clients spread over them; none where none is wanted.
-    fn replicas(&self, view: &View) -> Vec<Address> {
-        let mut replicas = view.replicas.clone();
-        fastrand::shuffle(&mut replicas);
-        replicas.sort_by_key(|it| !it.is_reached);
-        replicas.into_iter().map(|it| it.address).collect()
-    }
-
-    /// Connects, and says what the server calls itself.
-    async fn connect_to(&self, address: &Address) -> Result<(Connected, Option<Role>)> {
-        let config = Arc::new(self.config.at_server(address.clone()));
-        let mut connected = supervise::connect(&config).await?;
-        let role = match &connected.info.role {
-            Some(role) => answers::role(role),
-            // It does not know HELLO.
-            None => answers::role_of(Reply::parse(&supervise::ask(&mut connected, ROLE).await?)?),
-        };
-        Ok((connected, role))
     }
 
     fn unreached(&self, primary: &Address, error: Error) -> Error {
@@ -160,24 +133,34 @@ impl SentinelPlace {
         Error::new(error.kind(), text).with_source(error)
     }
 
-    /// Comes when the server that was connected to has to be left.
+    /// Comes when the server that was connected to has to be left: it is not the primary any more; or it is no replica
+    /// that hears its primary, and there is one.
     pub(crate) fn departure(
         &self,
         connected: &Config,
     ) -> impl Future<Output = Departure> + Send + use<> {
-        let address = connected.server_address().clone();
-        let aim = self.aim.clone();
+        let at = connected.server_address().clone();
+        let (config, aim) = (Arc::clone(&self.config), self.aim.clone());
         let mut changes = self.watcher.changes();
-        let begun = changes.borrow().clone();
         async move {
             loop {
-                if let Some(why) = aim.why_leave(&address, &begun, &changes.borrow_and_update()) {
+                let view = changes.borrow_and_update().clone();
+                let is_right = match aim.replica {
+                    true => view.has_fit_replica_at(&at),
+                    false => view.primary.as_ref().is_none_or(|primary| *primary == at),
+                };
+                if !is_right && (!aim.replica || is_better_elsewhere(&config, &view, &at).await) {
                     return Departure {
-                        error: Error::connection(why),
+                        error: Error::connection(aim.why_left(&at, &view)),
                         cause: GapCause::Failover,
                     };
                 }
-                if changes.changed().await.is_err() {
+                let news = changes.changed();
+                let closed = match is_right {
+                    true => news.await.is_err(),
+                    false => matches!(time::timeout(RETRY, news).await, Ok(Err(_))),
+                };
+                if closed {
                     // The place keeps the watcher alive, and is there as long as its connection.
                     pending::<()>().await;
                 }
@@ -200,27 +183,66 @@ impl SentinelPlace {
 }
 
 impl Aim {
-    /// Why a server has to be left that was connected to when the view was `begun`, if it has.
-    fn why_leave(&self, at: &Address, begun: &View, now: &View) -> Option<String> {
+    fn why_left(&self, at: &Address, view: &View) -> String {
         let name = &self.name;
-        let primary = now.primary.as_ref()?;
-        if !self.replica {
-            return (primary != at)
-                .then(|| format!("{at} is not the primary `{name}` any more: that is {primary}"));
-        }
-        // Where nothing better was there at the beginning, there has to be something new to go to.
-        let is_better = |it: &Address| begun.has_replica_at(at) || !begun.has_replica_at(it);
-        let mut better = now.replicas.iter().filter(|it| is_better(&it.address));
-        if now.has_replica_at(at) || better.next().is_none() {
-            return None;
-        }
-        Some(match primary == at {
-            true => format!("{at} is the primary `{name}`, and there is a replica"),
-            false => format!(
-                "{at} is down or cut off from its primary `{name}`, and another replica is not"
+        match &view.primary {
+            Some(primary) if !self.replica => {
+                format!("{at} is not the primary `{name}` any more: that is {primary}")
+            }
+            Some(primary) if primary == at => {
+                format!("{at} is the primary `{name}`, and there is a replica")
+            }
+            _ => format!(
+                "{at} is no replica of the primary `{name}` that hears it, and there is one"
             ),
-        })
+        }
     }
+}
+
+/// Connects to one of the replicas that hear their primary, in a random order so that clients spread over them. The
+/// error is why the first one failed; none if there is none.
+async fn replica_of(config: &Config, view: &View) -> Result<Connected, Option<Error>> {
+    let mut replicas = view.replicas.clone();
+    fastrand::shuffle(&mut replicas);
+    replicas.sort_by_key(|it| !it.is_fit);
+    let mut failure = None;
+    for replica in replicas {
+        match connect_to(config, &replica.address, true).await {
+            Ok((connected, Kind::Replica | Kind::Unknown)) => return Ok(connected),
+            // The sentinels are yet to find that out.
+            Ok((_, Kind::Primary | Kind::CutOff)) => {}
+            Err(error) => {
+                tracing::debug!(error = %format_args!("{error:#}"), "a replica could not be connected to");
+                failure.get_or_insert(error);
+            }
+        }
+    }
+    Err(failure)
+}
+
+/// Whether a server is no replica that hears its primary, and another one is. That is tried: what the sentinels say may
+/// be old, and what they can reach need not be in reach of this client.
+async fn is_better_elsewhere(config: &Config, view: &View, at: &Address) -> bool {
+    match connect_to(config, at, true).await {
+        Ok((_, Kind::Replica)) => false,
+        _ => replica_of(config, view).await.is_ok(),
+    }
+}
+
+/// Connects, and says what the server is: whether it hears its primary only if it is to be asked.
+async fn connect_to(config: &Config, address: &Address, ask: bool) -> Result<(Connected, Kind)> {
+    let config = Arc::new(config.at_server(address.clone()));
+    let mut connected = supervise::connect(&config).await?;
+    let mut kind = Kind::of_hello(connected.info.role.as_deref());
+    if ask || kind == Kind::Unknown {
+        let answer = supervise::ask(&mut connected, ROLE).await?;
+        match Kind::of_role(Reply::parse(&answer)?) {
+            // The user may not ask.
+            Kind::Unknown => {}
+            told => kind = told,
+        }
+    }
+    Ok((connected, kind))
 }
 
 /// The outcome of `work`, or `None` if `news` come before.

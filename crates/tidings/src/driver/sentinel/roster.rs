@@ -61,21 +61,22 @@ struct Word {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct View {
     pub(super) primary: Option<Address>,
-    /// The replicas that are worth reading from, if that is asked for.
+    /// The replicas that are not known to be down, if they are asked for.
     pub(super) replicas: Vec<Replica>,
     /// Each sentinel that the configuration names has answered, or could not be asked.
     pub(super) is_complete: bool,
 }
 
 impl View {
-    pub(super) fn has_replica_at(&self, address: &Address) -> bool {
-        self.replicas.iter().any(|it| it.address == *address)
+    pub(super) fn has_fit_replica_at(&self, address: &Address) -> bool {
+        let mut fit = self.replicas.iter().filter(|it| it.is_fit);
+        fit.any(|it| it.address == *address)
     }
 
     /// Whether there is a server to try that was none before.
     pub(super) fn is_news_after(&self, before: &Self) -> bool {
-        let mut replicas = self.replicas.iter();
-        self.primary != before.primary || replicas.any(|it| !before.has_replica_at(&it.address))
+        let is_new = |it: &Replica| !before.replicas.iter().any(|old| old.address == it.address);
+        self.primary != before.primary || self.replicas.iter().any(is_new)
     }
 }
 

@@ -146,20 +146,26 @@ fn replica_with(flags: &str, role: &str, link: &str) -> String {
 }
 
 #[test]
-fn a_replica_is_worth_reading_from_if_it_hears_its_primary() {
+fn a_replica_that_is_up_is_fit_if_it_is_known_to_hear_its_primary() {
     let replicas =
         |flags, role, link| told(Question::Replicas, &replica_with(flags, role, link)).replicas;
-    let at = |is_reached| {
+    let at = |is_fit| {
         [Replica {
             address: Address::tcp("127.0.0.1", 19802),
-            is_reached,
+            is_fit,
         }]
     };
     assert_eq!(replicas("slave", "slave", "ok"), at(true));
     assert_eq!(replicas("slave,reconf_done", "slave", "ok"), at(true));
-    assert_eq!(replicas("slave,disconnected", "slave", "ok"), at(false));
+    for (flags, link) in [
+        ("slave,disconnected", "ok"),
+        ("slave", "err"),
+        // After a switch, until the sentinel has asked again.
+        ("slave,disconnected", "err"),
+    ] {
+        assert_eq!(replicas(flags, "slave", link), at(false), "{flags} {link}");
+    }
     for (flags, role, link) in [
-        ("slave", "slave", "err"),
         ("slave", "master", "err"),
         ("slave,promoted", "master", "ok"),
         ("s_down,slave,disconnected", "slave", "ok"),
@@ -225,14 +231,33 @@ fn what_is_published_is_told_from_what_is_answered() {
 
 #[test]
 fn a_server_says_what_it_is() {
-    let role = |text: &str| role_of(Reply::parse(wire(text).as_bytes()).unwrap());
-    assert_eq!(role("*3 $6 master :1132 *0"), Some(Role::Primary));
-    assert_eq!(
-        role("*5 $5 slave $9 127.0.0.1 :19800 $9 connected :1400"),
-        Some(Role::Replica)
-    );
-    for other in ["*2 $8 sentinel *1 $8 mymaster", "*0", "_", "$6 master"] {
-        assert_eq!(role(other), None);
+    let role = |text: &str| Kind::of_role(Reply::parse(wire(text).as_bytes()).unwrap());
+    assert_eq!(role("*3 $6 master :1132 *0"), Kind::Primary);
+    let slave = |state: &str| {
+        let state = format!("${} {state}", state.len());
+        role(&format!("*5 $5 slave $9 127.0.0.1 :19800 {state} :1400"))
+    };
+    assert_eq!(slave("connected"), Kind::Replica);
+    for state in [
+        "connect",
+        "connecting",
+        "sync",
+        "handshake",
+        "none",
+        "unknown",
+    ] {
+        assert_eq!(slave(state), Kind::CutOff, "{state}");
     }
-    assert_eq!(role("*1 $7 replica"), Some(Role::Replica));
+    for other in [
+        "*2 $8 sentinel *1 $8 mymaster",
+        "*0",
+        "_",
+        "$6 master",
+        "-NOPERM_no",
+    ] {
+        assert_eq!(role(other), Kind::Unknown, "{other}");
+    }
+    assert_eq!(Kind::of_hello(Some("master")), Kind::Primary);
+    assert_eq!(Kind::of_hello(Some("replica")), Kind::Replica);
+    assert_eq!(Kind::of_hello(None), Kind::Unknown);
 }

@@ -312,7 +312,7 @@ fn news_are_servers_that_were_not_there_before() {
             .iter()
             .map(|port| Replica {
                 address: at(*port),
-                is_reached: true,
+                is_fit: true,
             })
             .collect(),
         is_complete: true,
