@@ -11,9 +11,10 @@ mod replicas;
 mod support;
 #[cfg(feature = "blocking")]
 mod threads;
+mod told;
 
 use std::future::Future;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -23,8 +24,12 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-/// How long a test waits for sentinels. Only a failing test waits so long.
-const LONG: Duration = Duration::from_secs(30);
+/// How long a test waits for sentinels. Only a failing test waits so long, or one on a machine that gives them no time for
+/// 2 s: they do nothing for 30 s then, since their clock may be wrong (TILT).
+const LONG: Duration = Duration::from_secs(60);
+
+/// So many sets of sentinels run at a time, with three to six processes each.
+const AT_A_TIME: usize = 6;
 
 /// Everything has moved so long after the first word of a failover at the latest, on a machine with little time. What is
 /// left where it was would stay for 10 s.
@@ -163,11 +168,34 @@ fn on(servers: Vec<(Binary, Protocol)>, builder: &SentinelsBuilder, test: impl F
             let running = thread::Builder::new()
                 .name(name)
                 .spawn_scoped(scope, move || {
+                    let _turn = Turn::wait();
                     test(Case::start(builder, &binary, protocol));
                 });
             running.expect("a thread");
         }
     });
+}
+
+/// One of those that run at a time.
+struct Turn;
+
+static RUNNING: (Mutex<usize>, Condvar) = (Mutex::new(0), Condvar::new());
+
+impl Turn {
+    fn wait() -> Self {
+        let (running, free) = &RUNNING;
+        let running = running.lock().unwrap_or_else(PoisonError::into_inner);
+        let running = free.wait_while(running, |running| *running == AT_A_TIME);
+        *running.unwrap_or_else(PoisonError::into_inner) += 1;
+        Self
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        *RUNNING.0.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        RUNNING.1.notify_one();
+    }
 }
 
 /// The same with a runtime.

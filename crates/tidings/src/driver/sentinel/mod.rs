@@ -58,6 +58,7 @@ struct State {
 /// The task that listens to one sentinel.
 #[derive(Debug, Default)]
 struct Task {
+    /// None while it is being made.
     handle: Option<AbortHandle>,
     /// It is to ask again.
     asked: bool,
@@ -80,17 +81,14 @@ impl Watcher {
         }))
     }
 
-    /// Has the sentinels listened to that the configuration names, in the runtime where this is called; again, if
-    /// the one where it was called before has ended.
+    /// Has the sentinels listened to, in the runtime where this is called; again, if the one where it was called before
+    /// has ended.
     fn begin(&self) {
-        let state = self.0.lock();
-        let is_running = |address: &Address| {
-            let task = state.tasks.get(address);
-            let handle = task.and_then(|task| task.handle.as_ref());
-            handle.is_some_and(|handle| !handle.is_finished())
-        };
-        let named = state.roster.named();
-        let missing: Vec<Address> = named.filter(|it| !is_running(it)).cloned().collect();
+        let mut state = self.0.lock();
+        let State { roster, tasks, .. } = &mut *state;
+        let is_missing = |it: &&Address| tasks.get(*it).is_none_or(Task::has_ended);
+        let missing: Vec<Address> = roster.addresses().filter(is_missing).cloned().collect();
+        state.begin(&missing);
         drop(state);
         for address in missing {
             self.0.listen_to(address);
@@ -132,7 +130,19 @@ impl Drop for Watcher {
     }
 }
 
+impl State {
+    /// Notes that these are listened to from now on, so that nobody else begins that.
+    fn begin(&mut self, at: &[Address]) {
+        let begun = at.iter().map(|it| (it.clone(), Task::default()));
+        self.tasks.extend(begun);
+    }
+}
+
 impl Task {
+    fn has_ended(&self) -> bool {
+        self.handle.as_ref().is_some_and(AbortHandle::is_finished)
+    }
+
     fn ask(&mut self) -> Option<Waker> {
         self.asked = true;
         self.waker.take()
@@ -156,13 +166,11 @@ impl Shared {
         let link = SentinelLink::new(Arc::clone(self), Arc::clone(&config));
         // Not under the lock: a runtime that ends drops the task here and now.
         let task = tokio::spawn(supervise::supervise(Place::Server(config), None, link));
-        let mut state = self.lock();
-        if state.closed {
-            task.abort();
-            return;
+        match self.lock().tasks.get_mut(&address) {
+            Some(known) => known.handle = Some(task.abort_handle()),
+            // Nobody wants it any more.
+            None => task.abort(),
         }
-        let handle = Some(task.abort_handle());
-        state.tasks.entry(address).or_default().handle = handle;
     }
 
     fn name(&self) -> &str {
@@ -198,7 +206,9 @@ impl Shared {
     /// Whether this sentinel is to be asked again; if not, the task is woken when it is.
     fn poll_asked(&self, address: &Address, cx: &Context<'_>) -> bool {
         let mut state = self.lock();
-        let task = state.tasks.entry(address.clone()).or_default();
+        let Some(task) = state.tasks.get_mut(address) else {
+            return false;
+        };
         match &mut task.waker {
             Some(waker) => waker.clone_from(cx.waker()),
             none => *none = Some(cx.waker().clone()),
@@ -210,11 +220,13 @@ impl Shared {
     fn change(self: &Arc<Self>, change: impl FnOnce(&mut Roster)) {
         let mut state = self.lock();
         change(&mut state.roster);
-        let (new, gone) = state.roster.update();
-        let gone: Vec<Task> = gone
-            .iter()
-            .filter_map(|it| state.tasks.remove(it))
-            .collect();
+        let (new, gone) = match state.closed {
+            false => state.roster.update(),
+            true => (Vec::new(), Vec::new()),
+        };
+        let gone = gone.iter().filter_map(|it| state.tasks.remove(it));
+        let gone: Vec<Task> = gone.collect();
+        state.begin(&new);
         drop(state);
         gone.into_iter().for_each(Task::end);
         for address in new {

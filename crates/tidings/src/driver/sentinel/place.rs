@@ -22,8 +22,9 @@ use crate::error::{Error, ErrorKind, Result};
 /// At the beginning the other sentinels have so long to know better than the first that answers.
 const HEARING: Duration = Duration::from_millis(100);
 
-/// A server that is not what the sentinels take it for: so long they have to find that out, before it is tried again.
-const CORRECTION: Duration = Duration::from_secs(1);
+/// A server that is not what the sentinels take it for: so often they are asked again, with such pauses, before that is an
+/// error. Those that have just failed over agree within this time.
+const CORRECTIONS: (u32, Duration) = (4, Duration::from_millis(250));
 
 /// Who has the primary for want of a replica, or a replica that is cut off, looks for another one so often.
 const RETRY: Duration = Duration::from_secs(5);
@@ -104,8 +105,11 @@ impl SentinelPlace {
             Ok((connected, Kind::Primary | Kind::Unknown)) => Ok(connected),
             Ok((connected, Kind::Replica)) if self.aim.replica => Ok(connected),
             Ok(_) => {
-                self.watcher.ask_all();
-                time::sleep(CORRECTION).await;
+                let (times, pause) = CORRECTIONS;
+                for _ in 0..times {
+                    self.watcher.ask_all();
+                    time::sleep(pause).await;
+                }
                 Err(Error::connection(format!(
                     "{primary} is a replica, and the sentinels say that it is the primary `{}`",
                     self.aim.name

@@ -63,7 +63,7 @@ pub(super) struct View {
     pub(super) primary: Option<Address>,
     /// The replicas that are not known to be down, if they are asked for.
     pub(super) replicas: Vec<Replica>,
-    /// Each sentinel that the configuration names has answered, or could not be asked.
+    /// Each sentinel that the configuration names has answered, or could not be asked, or is not waited for any more.
     pub(super) is_complete: bool,
 }
 
@@ -93,10 +93,9 @@ impl Roster {
         roster
     }
 
-    /// Those that the configuration names.
-    pub(super) fn named(&self) -> impl Iterator<Item = &Address> {
-        let named = self.sentinels.iter().filter(|it| it.is_named);
-        named.map(|it| &it.address)
+    /// Where they are.
+    pub(super) fn addresses(&self) -> impl Iterator<Item = &Address> {
+        self.sentinels.iter().map(|it| &it.address)
     }
 
     fn find(&mut self, address: &Address) -> Option<&mut Sentinel> {
@@ -190,10 +189,8 @@ impl Roster {
             ))
         });
         let best = words.max_by(|(_, one), (_, other)| one.cmp(other));
-        let is_complete = self
-            .sentinels
-            .iter()
-            .all(|it| !it.is_named || !matches!(it.standing, Standing::Unheard));
+        let unheard = |it: &Sentinel| it.is_named && matches!(it.standing, Standing::Unheard);
+        let is_complete = before.is_complete || !self.sentinels.iter().any(unheard);
         match best {
             Some((word, _)) => View {
                 primary: Some(word.primary.clone()),
@@ -234,7 +231,7 @@ impl Roster {
         if let Some(error) = failures().find(|it| !passing(it)) {
             return error.clone();
         }
-        let addresses: Vec<String> = self.named().map(Address::to_string).collect();
+        let addresses: Vec<String> = self.addresses().map(Address::to_string).collect();
         let text = format!("no sentinel could be asked, of {}", addresses.join(", "));
         match failures().next() {
             Some(error) => Error::connection(text).with_source(error.clone()),

@@ -250,7 +250,7 @@ fn sentinels_that_others_tell_of_are_taken_in_once_and_let_go_when_they_are_gone
         case.fail(sentinel);
     }
     assert_eq!(case.update(), (vec![], vec![]));
-    assert_eq!(case.roster.named().count(), 3);
+    assert_eq!(case.roster.addresses().count(), 3);
 }
 
 #[test]
