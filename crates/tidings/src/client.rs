@@ -32,7 +32,7 @@ use crate::subscription::hub::{Hub, Hubbed};
 use crate::transaction::Transact;
 use crate::watch::Watch;
 
-/// A client of one server and one database.
+/// A client of one server and one database; or of whatever server [sentinels say](Config#sentinel) is the primary.
 ///
 /// `Clone`, `Send` and `Sync`: a thousand tasks share one. Commands go over one multiplexed connection that is made
 /// again when it is lost; they never change the client's state, and there is no `SELECT`: the database stands in
@@ -70,12 +70,15 @@ struct Inner {
 }
 
 impl Client {
-    /// Connects to the server that a URL or a [`Config`] names.
+    /// Connects to the server that a URL or a [`Config`] names, or that the sentinels know which it names.
     ///
     /// # Errors
     ///
     /// A wrong URL, a server that cannot be reached or does not accept the user, or a call outside of a tokio
     /// runtime. A connection that is lost later is made again.
+    ///
+    /// With sentinels: none that can be asked, none that knows the name, a wrong password for them, or a primary that
+    /// cannot be reached or is a replica.
     ///
     /// # Panics
     ///

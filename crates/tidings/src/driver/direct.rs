@@ -50,7 +50,7 @@ enum Seat {
     Empty(Option<Instant>),
     /// It is being made.
     Awaited,
-    Line(Line),
+    Line(Box<Line>),
 }
 
 impl Direct {
@@ -104,7 +104,7 @@ async fn open(direct: Arc<Direct>) {
         Line::new(socket, &direct.place, connected.config).ok()
     };
     *direct.lock() = match line.await {
-        Some(line) => Seat::Line(line),
+        Some(line) => Seat::Line(Box::new(line)),
         None => Seat::Empty(Instant::now().checked_add(PAUSE)),
     };
 }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tidings::blocking::Client;
-use tidings::{Commands, ErrorKind, Event, GapCause, Result, cmd};
+use tidings::{Commands, ErrorKind, GapCause, Result, cmd};
 
 use super::*;
 use crate::failover::{How, last_of};
@@ -89,15 +89,9 @@ fn threads_move(case: &Case, how: How) {
         let sentinels = Arc::clone(&case.sentinels);
         thread::spawn(move || how.begin(&sentinels))
     };
-    let moved = loop {
-        match pubsub.next_message(LONG).unwrap().expect("in time") {
-            Event::Gap(gap) => {
-                assert_eq!(gap.cause(), GapCause::Failover);
-                break Instant::now();
-            }
-            other => panic!("{other:?}"),
-        }
-    };
+    let event = pubsub.next_message(LONG).unwrap().expect("in time");
+    let moved = Instant::now();
+    assert_eq!(event.gap().expect("a gap").cause(), GapCause::Failover);
     let heard = beside.block_on(first_word.heard());
     assert!(
         moved < heard + PROMPT,

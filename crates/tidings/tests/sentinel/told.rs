@@ -283,7 +283,8 @@ fn sn_01_a_word_that_was_missed_is_found_by_asking() {
     let (old, new) = (server(), server());
     let sentinel = FakeSentinel::start(old.port(), 1);
     runtime().block_on(async {
-        let client = connect(config_of([&sentinel])).await.unwrap();
+        let config = config_of([&sentinel]).backoff(PROMPT / 100, PROMPT / 10);
+        let client = connect(config).await.unwrap();
         let mut pubsub = client
             .pubsub()
             .channels("news")

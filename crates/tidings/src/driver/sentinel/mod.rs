@@ -90,7 +90,7 @@ impl Watcher {
         let missing: Vec<Address> = roster.addresses().filter(is_missing).cloned().collect();
         state.begin(&missing);
         drop(state);
-        for address in missing {
+        for address in &missing {
             self.0.listen_to(address);
         }
     }
@@ -161,12 +161,12 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn listen_to(self: &Arc<Self>, address: Address) {
+    fn listen_to(self: &Arc<Self>, address: &Address) {
         let config = Arc::new(self.config.at_sentinel(address.clone()));
         let link = SentinelLink::new(Arc::clone(self), Arc::clone(&config));
         // Not under the lock: a runtime that ends drops the task here and now.
         let task = tokio::spawn(supervise::supervise(Place::Server(config), None, link));
-        match self.lock().tasks.get_mut(&address) {
+        match self.lock().tasks.get_mut(address) {
             Some(known) => known.handle = Some(task.abort_handle()),
             // Nobody wants it any more.
             None => task.abort(),
@@ -229,7 +229,7 @@ impl Shared {
         state.begin(&new);
         drop(state);
         gone.into_iter().for_each(Task::end);
-        for address in new {
+        for address in &new {
             self.listen_to(address);
         }
         // Seen anew within, so that of two that change at a time the later one stays.

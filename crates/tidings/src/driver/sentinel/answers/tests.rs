@@ -110,7 +110,10 @@ fn other_sentinels_are_told_of_with_their_names() {
         id: Some("23a1388058450032a7a4b12de24db617db40f44e".to_owned()),
     };
     for text in OTHER {
-        assert_eq!(told(Question::Sentinels, text).others, [expected.clone()]);
+        assert_eq!(
+            told(Question::Sentinels, text).others,
+            std::slice::from_ref(&expected)
+        );
     }
     // One that is not whole is passed over.
     let text = "*3 *4 $2 ip $0  $4 port $1 1 *2 $2 ip $1 a *6 $2 ip $1 b $4 port $1 2 $5 runid $0 ";
@@ -199,7 +202,7 @@ fn a_switch_is_one_of_the_primary_of_that_name() {
 
 #[test]
 fn what_is_published_is_told_from_what_is_answered() {
-    let message = |text: &str| super::message(Reply::parse(wire(text).as_bytes()).unwrap());
+    let told = |text: &str| message(Reply::parse(wire(text).as_bytes()).unwrap());
     for (kind, count) in [('*', 3), ('>', 3)] {
         let frame = |what: &str, third: &str| {
             format!(
@@ -208,11 +211,11 @@ fn what_is_published_is_told_from_what_is_answered() {
             )
         };
         assert_eq!(
-            message(&frame("message", "$5 a_b_c")).as_deref(),
+            told(&frame("message", "$5 a_b_c")).as_deref(),
             Some("a_b_c")
         );
-        assert_eq!(message(&frame("subscribe", ":1")), None);
-        assert_eq!(message(&frame("unsubscribe", ":0")), None);
+        assert_eq!(told(&frame("subscribe", ":1")), None);
+        assert_eq!(told(&frame("unsubscribe", ":0")), None);
     }
     for answer in [
         LEADER[0],
@@ -224,9 +227,9 @@ fn what_is_published_is_told_from_what_is_answered() {
         "*0",
         "$3 abc",
     ] {
-        assert_eq!(message(answer), None, "{answer}");
+        assert_eq!(told(answer), None, "{answer}");
     }
-    assert_eq!(message("*3 $7 message $5 other $1 a"), None);
+    assert_eq!(told("*3 $7 message $5 other $1 a"), None);
 }
 
 #[test]
