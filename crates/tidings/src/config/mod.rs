@@ -463,8 +463,8 @@ impl Config {
         }
     }
 
-    /// The same for the sentinel at this address: who is known there is nobody's user of the servers, and there are no
-    /// databases. A sentinel that is away for long may come back.
+    /// The same for the sentinel at this address. Sentinels have users of their own and no databases. Their connections are
+    /// made again for ever, and soon, whatever is said of those of the servers: they end the pauses of these.
     pub(crate) fn at_sentinel(&self, address: Address) -> Self {
         let SentinelSettings {
             username, password, ..
@@ -475,6 +475,7 @@ impl Config {
             database: 0,
             protocol: ProtocolVersion::Auto,
             max_attempts: None,
+            backoff: BACKOFF,
             ..self.at_server(address)
         }
     }

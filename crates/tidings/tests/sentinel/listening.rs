@@ -59,8 +59,16 @@ fn sn_01_sentinels_may_die_one_by_one_also_the_one_that_was_named() {
         move_on(&case, &client, &mut pubsub).await;
         sentinels[1].kill();
         move_on(&case, &client, &mut pubsub).await;
-        // The last one that knows something goes when another one is back.
+        // The last one goes when another one is back, and knows what has happened meanwhile: that one alone would undo it.
         sentinels[0].restart();
+        let named = |sentinel: &Server| {
+            let name = case.sentinels.name();
+            sentinel.cli(["SENTINEL", "GET-MASTER-ADDR-BY-NAME", name])
+        };
+        support::eventually("it has heard of the failovers", || {
+            named(&sentinels[0]) == named(&sentinels[2])
+        })
+        .await;
         case.await_listeners(1).await;
         sentinels[2].kill();
         move_on(&case, &client, &mut pubsub).await;

@@ -28,6 +28,9 @@ use tokio::time::timeout;
 /// 2 s: they do nothing for 30 s then, since their clock may be wrong (TILT).
 const LONG: Duration = Duration::from_secs(60);
 
+/// Between two commands of those that go on all the time, to leave the machine to the sentinels.
+const PACE: Duration = Duration::from_millis(1);
+
 /// So many sets of sentinels run at a time, with three to six processes each.
 const AT_A_TIME: usize = 6;
 

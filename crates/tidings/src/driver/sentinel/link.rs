@@ -42,8 +42,9 @@ struct Line {
     expected: VecDeque<Step>,
     /// What has been answered of this round.
     report: Report,
-    /// When the last round began.
+    /// When this round began, or the last one.
     asked: Option<Instant>,
+    is_first_round: bool,
     /// When the next round begins; or when the answers of this one are overdue.
     due: Instant,
 }
@@ -70,7 +71,8 @@ impl SentinelLink {
         self.config.server_address()
     }
 
-    fn poll_line(&mut self, cx: &mut Context<'_>) -> Poll<Result<End>> {
+    /// Asks, and takes what comes, until the connection ends: why.
+    fn poll_line(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
         let Some(line) = &mut self.line else {
             return Poll::Pending;
         };
@@ -86,17 +88,22 @@ impl SentinelLink {
                     line.ask(self.shared.name(), self.shared.wants_replicas(), now);
                     line.due = now + patience;
                 }
-            } else if line.due <= now {
-                let asked = line.asked.unwrap_or(now);
-                return Poll::Ready(Err(supervise::silent(&self.config, asked)));
             }
             // An error of the write shows as the end of the stream, behind what the sentinel still had to say.
             let _ = line.wire.poll_flush(cx);
             match line.wire.poll_frame(&mut line.decoder, cx) {
-                Poll::Ready(Ok(frame)) => line.take(&frame, address, &self.shared, now)?,
-                Poll::Ready(Err(Cut::Protocol(error))) => return Poll::Ready(Err(error.into())),
+                Poll::Ready(Ok(frame)) => {
+                    if let Err(error) = line.take(&frame, address, &self.shared, now) {
+                        return Poll::Ready(error);
+                    }
+                }
+                Poll::Ready(Err(Cut::Protocol(error))) => return Poll::Ready(error.into()),
                 Poll::Ready(Err(Cut::Ended(error))) => {
-                    return Poll::Ready(Err(supervise::lost(&self.config, error)));
+                    return Poll::Ready(supervise::lost(&self.config, error));
+                }
+                Poll::Pending if line.due <= now => {
+                    let asked = line.asked.unwrap_or(now);
+                    return Poll::Ready(supervise::silent(&self.config, asked));
                 }
                 Poll::Pending => ready!(self.alarm.poll(Some(line.due), cx)),
             }
@@ -119,6 +126,7 @@ impl Line {
             expected: VecDeque::new(),
             report: Report::default(),
             asked: None,
+            is_first_round: true,
             due: Instant::now(),
         }
     }
@@ -131,8 +139,8 @@ impl Line {
 
     /// Writes the questions of a round in one go.
     fn ask(&mut self, name: &str, replicas: bool, now: Instant) {
-        let is_first = self.asked.is_none();
-        self.asked = Some(now);
+        let is_first = self.asked.replace(now).is_none();
+        self.is_first_round = is_first;
         self.report = Report::default();
         let ask = Question::round(replicas).map(Step::Ask);
         match self.protocol {
@@ -181,9 +189,9 @@ impl Line {
                 let taken = self.report.take(question, reply);
                 taken.map_err(|error| refused(from, error))?;
             }
-            (Some(Step::Subscribe), Reply::Error(text)) => {
+            (Some(Step::Subscribe), Reply::Error(text)) if self.is_first_round => {
                 let text = String::from_utf8_lossy(text);
-                tracing::warn!(sentinel = %from, %text, "the sentinel does not tell of failovers, and is asked instead");
+                tracing::warn!(sentinel = %from, %text, "it does not tell of failovers, and is asked only");
             }
             (Some(_), _) => {}
             (None, _) => {
@@ -221,10 +229,8 @@ impl Link for SentinelLink {
     }
 
     fn poll_run(&mut self, cx: &mut Context<'_>) -> Poll<End> {
-        match ready!(self.poll_line(cx)) {
-            Ok(end) => Poll::Ready(end),
-            Err(error) => Poll::Ready(self.lose(error)),
-        }
+        let error = ready!(self.poll_line(cx));
+        Poll::Ready(self.lose(error))
     }
 
     fn leave(&mut self, departure: Departure) -> End {
