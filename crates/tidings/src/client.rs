@@ -16,6 +16,7 @@ use crate::driver::commands::CommandLink;
 use crate::driver::direct::Direct;
 use crate::driver::mailbox::{Closing, Mailbox};
 use crate::driver::place::Place;
+use crate::driver::sentinel::SentinelPlace;
 use crate::driver::supervise;
 use crate::error::{Error, Result};
 use crate::monitor::MonitorBuilder;
@@ -31,7 +32,7 @@ use crate::subscription::{Source, SubscribeTo};
 use crate::transaction::Transact;
 use crate::watch::Watch;
 
-/// A client of one server and one database.
+/// A client of one server and one database; or of whatever server [sentinels say](Config#sentinel) is the primary.
 ///
 /// `Clone`, `Send` and `Sync`: a thousand tasks share one. Commands go over one multiplexed connection that is made
 /// again when it is lost; they never change the client's state, and there is no `SELECT`: the database stands in
@@ -69,12 +70,15 @@ struct Inner {
 }
 
 impl Client {
-    /// Connects to the server that a URL or a [`Config`] names.
+    /// Connects to the server that a URL or a [`Config`] names, or that the sentinels know which it names.
     ///
     /// # Errors
     ///
     /// A wrong URL, a server that cannot be reached or does not accept the user, or a call outside of a tokio
     /// runtime. A connection that is lost later is made again.
+    ///
+    /// With sentinels: none that can be asked, none that knows the name, a wrong password for them, or a primary that
+    /// cannot be reached or is a replica.
     ///
     /// # Panics
     ///
@@ -99,9 +103,11 @@ impl Client {
             Servers::Cluster(_) => Err(Error::config(
                 "a Client is a client of one server: for a cluster make a ClusterClient",
             )),
-            Servers::Sentinel(..) => Err(Error::config(
-                "this version does not connect through sentinels yet",
-            )),
+            Servers::Sentinel(_, name) => {
+                let name = name.clone();
+                let place = SentinelPlace::new(Arc::new(config), name);
+                Ok(Place::Sentinel(Arc::new(place)))
+            }
         }
     }
 

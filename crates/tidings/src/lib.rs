@@ -43,7 +43,7 @@
 //! | every command that a server runs | [`Monitor`] |
 //! | all of this in threads, without a runtime | [`blocking`] |
 //! | what you know from redis-py, aredis, coredis or aioredis | [`guides`] |
-//! | URLs, times, TLS, how many connections | [`Config`] |
+//! | URLs, times, TLS, [sentinels](Config#sentinel), how many connections | [`Config`] |
 //! | what went wrong, and whether a command may have run | [`Error`] |
 //!
 //! # Cargo features

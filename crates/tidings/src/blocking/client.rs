@@ -48,8 +48,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// A wrong URL, or a server that cannot be reached or does not accept the user. A connection that is lost later
-    /// is made again. The first use in a process starts a [thread](super#the-thread-in-the-background), which may fail
+    /// A wrong URL, or a server that cannot be reached or does not accept the user; with sentinels, as
+    /// [there](crate::Client::connect). A connection that is lost later is made again. The first use in a process starts a [thread](super#the-thread-in-the-background), which may fail
     /// too.
     pub fn connect(config: impl IntoConfig) -> Result<Self> {
         let inner = runtime::wait(crate::Client::connect_for_threads(config))?;

@@ -80,7 +80,7 @@ const LONGEST_TIME: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// | `rediss://…`, `valkeys://…` | the same over TLS (feature `tls`) |
 /// | `unix://[user:password@]/path/to.sock[?db=2]`, or `redis+unix://…`, `valkey+unix://…` | a Unix socket |
 /// | `redis+cluster://[user:password@]host[:port][,host[:port]…]`, or `valkey+cluster://…`; over TLS `rediss+cluster://…`, `valkeys+cluster://…` | a cluster that these are nodes of, for a [`ClusterClient`](crate::ClusterClient) |
-/// | `redis+sentinel://[user:password@]host[:port][,host[:port]…]/name[/database]`, and the same variants | the primary that these sentinels, port 26379 unless given, know by this name |
+/// | `redis+sentinel://[user:password@]host[:port][,host[:port]…]/name[/database]`, and the same variants | the [primary that these sentinels know](Config#sentinel) by this name, or a replica of it; their port is 26379 unless given |
 ///
 /// An IPv6 address stands in brackets: `redis://[::1]:6379`. What is not a letter or a digit in a user name
 /// or a password is percent-encoded: `p@ss/word` is `p%40ss%2Fword`. `redis://:password@host` gives a
@@ -107,6 +107,22 @@ const LONGEST_TIME: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// # Times
 ///
 /// A time of zero is refused. One of more than a year counts as a year.
+///
+/// # Sentinel
+///
+/// A client that names sentinels asks them where the primary is, and listens to all of them, also to those that only they know
+/// of. Any of them may be down; connections to them are made again for ever. The first that publishes `+switch-master` moves
+/// every connection of the client to the new primary. Subscribers get a [`Gap`](crate::Gap) whose cause is
+/// [`Failover`](crate::GapCause::Failover), as they do where the primary has died and another one takes its place; a command that was under
+/// way fails as on a lost connection, and [says whether it may have run](crate::Error::may_have_run). Every 5 seconds each
+/// sentinel is asked as well, in case its word was missed. A server that is named as the primary and is a replica is not used.
+///
+/// User, password and database are those of the servers; sentinels have [their own](Config::sentinel_password), and no
+/// databases. TLS is for both.
+///
+/// With `role=replica` it is a replica that is up and in touch with its primary: another one for each connection, at random. Where
+/// there is none it is the primary, until there is one. What is published on a connection to a replica reaches the subscribers of
+/// that replica and nobody else: publish with a client of the primary.
 ///
 /// # Charset
 ///
@@ -196,7 +212,8 @@ impl Config {
         Self::of(Servers::Cluster(addresses(nodes)))
     }
 
-    /// The primary that sentinels know by this name: wherever it is, now and after a failover.
+    /// The primary that sentinels know by this name: wherever it is, now and after a failover. See
+    /// [above](Config#sentinel).
     ///
     /// ```
     /// use tidings::Config;
@@ -356,6 +373,8 @@ impl Config {
 
     /// Whether to connect to a replica that the sentinels know, and to the primary only where there is none. `false`
     /// unless set: to the primary.
+    ///
+    /// A replica is a little behind its primary. What is published there reaches its own subscribers only.
     #[must_use]
     pub fn sentinel_replica(mut self, replica: bool) -> Self {
         self.sentinel.replica = replica;
@@ -444,10 +463,23 @@ impl Config {
         }
     }
 
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "nothing connects through sentinels yet")
-    )]
+    /// The same for the sentinel at this address. Sentinels have users of their own and no databases. Their connections are
+    /// made again for ever, and soon, whatever is said of those of the servers: they end the pauses of these.
+    pub(crate) fn at_sentinel(&self, address: Address) -> Self {
+        let SentinelSettings {
+            username, password, ..
+        } = self.sentinel.clone();
+        Self {
+            username,
+            password,
+            database: 0,
+            protocol: ProtocolVersion::Auto,
+            max_attempts: None,
+            backoff: BACKOFF,
+            ..self.at_server(address)
+        }
+    }
+
     pub(crate) fn sentinel_settings(&self) -> &SentinelSettings {
         &self.sentinel
     }

@@ -5,11 +5,12 @@
 //! line taken, or lost, goes to the shared connection as always.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tidings_proto::{Blob, Decoder, Transaction};
+use tokio::task::AbortHandle;
 
 use super::body::{Answer, Body, Exec, Patience};
 use super::line::in_doubt;
@@ -49,7 +50,7 @@ enum Seat {
     Empty(Option<Instant>),
     /// It is being made.
     Awaited,
-    Line(Line),
+    Line(Box<Line>),
 }
 
 impl Direct {
@@ -100,10 +101,10 @@ async fn open(direct: Arc<Direct>) {
     let line = async {
         let connected = direct.place.connect().await.ok()?;
         let socket = connected.wire.into_stream()?.into_socket()?;
-        Line::new(socket, connected.config).ok()
+        Line::new(socket, &direct.place, connected.config).ok()
     };
     *direct.lock() = match line.await {
-        Some(line) => Seat::Line(line),
+        Some(line) => Seat::Line(Box::new(line)),
         None => Seat::Empty(Instant::now().checked_add(PAUSE)),
     };
 }
@@ -164,6 +165,7 @@ struct Line {
     /// With the address that it was made to.
     config: Arc<Config>,
     socket: Socket,
+    leaving: Option<Leaving>,
     decoder: Decoder,
     /// What was read lies at its beginning.
     buffer: Vec<u8>,
@@ -174,8 +176,43 @@ struct Line {
 /// The line is lost, and why, if the request may have run.
 type Lost = Option<Error>;
 
+/// What ends a line, also while a thread waits at it, when its server has to be left.
+#[derive(Debug)]
+struct Leaving {
+    /// Why it was ended.
+    error: Arc<OnceLock<Error>>,
+    task: AbortHandle,
+}
+
+impl Leaving {
+    /// To be called within a runtime. `None` where a server never has to be left.
+    fn new(socket: &Socket, place: &Place, config: &Config) -> io::Result<Option<Self>> {
+        let Some(departure) = place.departure(config) else {
+            return Ok(None);
+        };
+        let socket = socket.try_clone()?;
+        let error = Arc::new(OnceLock::new());
+        let left = Arc::clone(&error);
+        let task = tokio::spawn(async move {
+            let departure = departure.await;
+            let _ = left.set(departure.error);
+            socket.shut_down();
+        });
+        Ok(Some(Self {
+            error,
+            task: task.abort_handle(),
+        }))
+    }
+}
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
 impl Line {
-    fn new(socket: Socket, config: Arc<Config>) -> io::Result<Self> {
+    fn new(socket: Socket, place: &Place, config: Arc<Config>) -> io::Result<Self> {
         let (ping_interval, ping_timeout) = config.ping_times();
         // Nobody asks a server for a sign of life that owes an answer. The time is the same.
         let silence = ping_interval.saturating_add(ping_timeout);
@@ -186,6 +223,7 @@ impl Line {
             stream.set_write_timeout(Some(limit))?;
         });
         Ok(Self {
+            leaving: Leaving::new(&socket, place, &config)?,
             socket,
             decoder: Decoder::new(config.reply_limits()),
             config,
@@ -206,7 +244,7 @@ impl Line {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 failed => {
                     let left = request.bytes.len() - rest.len();
-                    let error = supervise::lost(&self.config, failed.err());
+                    let error = self.lost(failed.err());
                     return Err((left >= request.harmless).then(|| in_doubt(&error)));
                 }
             }
@@ -300,7 +338,14 @@ impl Line {
                 Error::timeout(format!("no reply came within {limit:?}")).with_may_have_run(true)
             }
             _ if late => in_doubt(&supervise::silent(&self.config, begun)),
-            _ => in_doubt(&supervise::lost(&self.config, error)),
+            _ => in_doubt(&self.lost(error)),
         })
+    }
+
+    /// Why the connection has ended, from what the socket said.
+    fn lost(&self, error: Option<io::Error>) -> Error {
+        let left = self.leaving.as_ref().and_then(|it| it.error.get());
+        left.cloned()
+            .unwrap_or_else(|| supervise::lost(&self.config, error))
     }
 }

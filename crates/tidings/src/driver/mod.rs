@@ -1,6 +1,6 @@
 //! One task owns one socket.
 //!
-//! [`wire`] moves bytes, [`supervise`] makes connections and makes them again, [`subscriber`] serves a Pub/Sub
+//! [`wire`] moves bytes, [`supervise`] makes connections and makes them again, to a [`place`], [`subscriber`] serves a Pub/Sub
 //! connection, [`monitor`] one that monitors, [`commands`] one that carries commands over a
 //! [`line`], which come through a [`mailbox`]. Handles reach these tasks through what they share with them, and never touch a socket.
 
@@ -14,6 +14,7 @@ mod line;
 pub(crate) mod mailbox;
 pub(crate) mod monitor;
 pub(crate) mod place;
+pub(crate) mod sentinel;
 mod slots;
 pub(crate) mod subscriber;
 pub(crate) mod supervise;

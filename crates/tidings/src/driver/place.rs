@@ -1,5 +1,7 @@
 //! Where connections are made to, and when one has to be left although it works.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -7,6 +9,7 @@ use tidings_proto::pubsub::GapCause;
 use tokio::time;
 
 use super::cluster::NodePlace;
+use super::sentinel::SentinelPlace;
 use super::supervise::{self, Connected};
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -18,6 +21,8 @@ pub(crate) enum Place {
     Server(Arc<Config>),
     /// A node of a cluster.
     Node(Arc<NodePlace>),
+    /// What sentinels say is the primary, or a replica of it.
+    Sentinel(Arc<SentinelPlace>),
 }
 
 /// Why a connection has to be left although it works.
@@ -35,6 +40,7 @@ impl Place {
         match self {
             Self::Server(config) => config,
             Self::Node(place) => place.config(),
+            Self::Sentinel(place) => place.config(),
         }
     }
 
@@ -43,6 +49,7 @@ impl Place {
         match self {
             Self::Server(config) => supervise::connect(config).await,
             Self::Node(place) => place.connect().await,
+            Self::Sentinel(place) => place.connect().await,
         }
     }
 
@@ -50,17 +57,19 @@ impl Place {
     pub(crate) fn departure(
         &self,
         connected: &Config,
-    ) -> Option<impl Future<Output = Departure> + Send + use<>> {
+    ) -> Option<Pin<Box<dyn Future<Output = Departure> + Send>>> {
         match self {
             Self::Server(_) => None,
-            Self::Node(place) => Some(place.departure(connected)),
+            Self::Node(place) => Some(Box::pin(place.departure(connected))),
+            Self::Sentinel(place) => Some(Box::pin(place.departure(connected))),
         }
     }
 
     /// What it means for what was missed that the next connection goes elsewhere, if it does.
-    pub(crate) fn cause_of_change(&self, _before: &Config, _after: &Config) -> Option<GapCause> {
+    pub(crate) fn cause_of_change(&self, before: &Config, after: &Config) -> Option<GapCause> {
         match self {
             Self::Server(_) | Self::Node(_) => None,
+            Self::Sentinel(place) => place.cause_of_change(before, after),
         }
     }
 
@@ -68,6 +77,7 @@ impl Place {
     pub(crate) async fn pause(&self, pause: Duration) {
         match self {
             Self::Server(_) | Self::Node(_) => time::sleep(pause).await,
+            Self::Sentinel(place) => place.pause(pause).await,
         }
     }
 }

@@ -4,8 +4,9 @@ use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use tidings_proto::pubsub::GapCause;
 use tidings_proto::{
     Backoff, ConnectionOptions, Decoder, Handshake, HandshakeError, HandshakeOptions, Protocol,
@@ -13,8 +14,8 @@ use tidings_proto::{
 };
 use tokio::time;
 
-use super::Wire;
 use super::place::{Departure, Place};
+use super::wire::{Cut, Wire};
 use crate::config::{Config, ProtocolVersion};
 use crate::error::{Error, ErrorKind, Result};
 use crate::net;
@@ -62,15 +63,35 @@ pub(crate) trait Link {
     fn ended(&mut self, error: Option<Error>);
 }
 
-/// Keeps `link` connected, first with the connection that is there, until it is closed or the attempts are used up.
-pub(crate) async fn supervise<L: Link>(place: Place, connected: Connected, mut link: L) {
+/// Keeps `link` connected, first with the connection that is there, if there is one, until it is closed or the
+/// attempts are used up.
+pub(crate) async fn supervise<L: Link>(
+    place: Place,
+    first: impl Into<Option<Connected>>,
+    mut link: L,
+) {
     let (shortest, longest) = place.config().backoff_times();
     let mut backoff = Backoff::new(shortest, longest);
     let mut short_lived = Backoff::new(shortest, longest);
-    let mut connected_to = Arc::clone(&connected.config);
-    link.connected(connected, None);
+    let mut connected = first.into();
+    let mut before: Option<Arc<Config>> = None;
+    let mut pause = Duration::ZERO;
     loop {
+        let next = match connected.take() {
+            Some(connected) => connected,
+            None => match connect_again(&place, &mut link, &mut backoff, pause).await {
+                Ok(connected) => connected,
+                Err(error) => return link.ended(error),
+            },
+        };
         let made = Instant::now();
+        if before.is_some() {
+            let peer = next.wire.peer();
+            tracing::info!(peer, attempts = backoff.attempts(), "connected again");
+        }
+        let connected_to = Arc::clone(&next.config);
+        let moved = before.and_then(|before| place.cause_of_change(&before, &connected_to));
+        link.connected(next, moved);
         match serve(&place, &connected_to, &mut link).await {
             End::Closed => return link.ended(None),
             End::Over(error) => return link.ended(Some(error)),
@@ -78,38 +99,38 @@ pub(crate) async fn supervise<L: Link>(place: Place, connected: Connected, mut l
                 tracing::info!(error = %format_args!("{error:#}"), "connection lost");
             }
         }
+        before = Some(connected_to);
         // The first attempt is made at once, unless the peer takes connections only to end them.
-        let mut pause = short_lived.next_delay();
+        pause = short_lived.next_delay();
         if made.elapsed() >= pause {
             short_lived.reset();
             pause = short_lived.next_delay();
         }
         backoff.reset();
-        loop {
-            let attempt = async {
-                place.pause(backoff.next_delay().max(pause)).await;
-                place.connect().await
-            };
-            let Some(outcome) = unless_closed(&mut link, attempt).await else {
-                return link.ended(None);
-            };
-            match outcome {
-                Ok(connected) => {
-                    let peer = connected.wire.peer();
-                    tracing::info!(peer, attempts = backoff.attempts(), "connected again");
-                    let moved = place.cause_of_change(&connected_to, &connected.config);
-                    connected_to = Arc::clone(&connected.config);
-                    link.connected(connected, moved);
-                    break;
-                }
-                Err(error) => {
-                    tracing::debug!(error = %format_args!("{error:#}"), "attempt to connect failed");
-                    link.attempt_failed(&error);
-                    let most = place.config().attempts();
-                    if most.is_some_and(|most| backoff.attempts() >= most) {
-                        let text = format!("given up after {} attempts", backoff.attempts());
-                        return link.ended(Some(Error::connection(text).with_source(error)));
-                    }
+    }
+}
+
+/// Tries until there is a connection. `Err` is the end of `link`: why, unless it was closed.
+async fn connect_again<L: Link>(
+    place: &Place,
+    link: &mut L,
+    backoff: &mut Backoff,
+    least_pause: Duration,
+) -> Result<Connected, Option<Error>> {
+    loop {
+        let attempt = async {
+            place.pause(backoff.next_delay().max(least_pause)).await;
+            place.connect().await
+        };
+        match unless_closed(link, attempt).await.ok_or(None)? {
+            Ok(connected) => return Ok(connected),
+            Err(error) => {
+                tracing::debug!(error = %format_args!("{error:#}"), "attempt to connect failed");
+                link.attempt_failed(&error);
+                let most = place.config().attempts();
+                if most.is_some_and(|most| backoff.attempts() >= most) {
+                    let text = format!("given up after {} attempts", backoff.attempts());
+                    return Err(Some(Error::connection(text).with_source(error)));
                 }
             }
         }
@@ -118,10 +139,9 @@ pub(crate) async fn supervise<L: Link>(place: Place, connected: Connected, mut l
 
 /// Serves one connection until it ends, or has to be left.
 pub(crate) async fn serve<L: Link>(place: &Place, connected_to: &Config, link: &mut L) -> End {
-    let Some(departure) = place.departure(connected_to) else {
+    let Some(mut departure) = place.departure(connected_to) else {
         return poll_fn(|cx| link.poll_run(cx)).await;
     };
-    let mut departure = pin!(departure);
     poll_fn(|cx| match departure.as_mut().poll(cx) {
         Poll::Ready(departure) => Poll::Ready(link.leave(departure)),
         Poll::Pending => link.poll_run(cx),
@@ -149,10 +169,7 @@ pub(crate) async fn connect(config: &Arc<Config>) -> Result<Connected> {
     let stream = net::connect(config).await?;
     match time::timeout_at(deadline, shake_hands(config, Wire::new(stream))).await {
         Ok(outcome) => outcome,
-        Err(_) => Err(Error::timeout(format!(
-            "{} did not complete the handshake within {limit:?}",
-            config.server_address()
-        ))),
+        Err(_) => Err(too_slow(config, limit)),
     }
 }
 
@@ -160,36 +177,16 @@ async fn shake_hands(config: &Arc<Config>, mut wire: Wire) -> Result<Connected> 
     let mut handshake = Handshake::new(handshake_options(config));
     let mut decoder = Decoder::new(config.reply_limits());
     handshake.begin(wire.output());
-    let info = poll_fn(|cx| -> Poll<Result<ServerInfo>> {
-        loop {
-            // An error of the write shows as the end of the stream, behind what the peer still had to say.
-            let _ = wire.poll_flush(cx);
-            if wire.input().first() == Some(&TLS_ALERT) {
-                return Poll::Ready(Err(speaks_tls(config)));
-            }
-            let frame = decoder.poll_frame(wire.input()).map_err(Error::from)?;
-            if let Some(len) = frame {
-                let frame = wire.take(len);
-                let reply = Reply::parse(&frame).map_err(Error::from)?;
-                match handshake.handle_reply(reply, wire.output()) {
-                    Ok(Some(info)) => return Poll::Ready(Ok(info)),
-                    Ok(None) => continue,
-                    Err(error) => return Poll::Ready(Err(refused(config, error))),
-                }
-            }
-            match wire.poll_read(cx, 0) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(Ok(0)) => {
-                    return Poll::Ready(Err(broken_off(config, "closed the connection", None)));
-                }
-                Poll::Ready(Ok(_)) => {}
-                Poll::Ready(Err(error)) => {
-                    return Poll::Ready(Err(broken_off(config, "broke off", Some(error))));
-                }
-            }
+    let info = loop {
+        let frame = next_frame(&mut wire, &mut decoder).await;
+        let frame = frame.map_err(|cut| broken_off(config, &wire, cut))?;
+        let reply = Reply::parse(&frame).map_err(Error::from)?;
+        match handshake.handle_reply(reply, wire.output()) {
+            Ok(Some(info)) => break info,
+            Ok(None) => {}
+            Err(error) => return Err(refused(config, error)),
         }
-    })
-    .await?;
+    };
     Ok(Connected {
         wire,
         info,
@@ -197,7 +194,42 @@ async fn shake_hands(config: &Arc<Config>, mut wire: Wire) -> Result<Connected> 
     })
 }
 
-fn broken_off(config: &Config, how: &str, error: Option<std::io::Error>) -> Error {
+/// Sends what is to be sent, and reads the next frame.
+async fn next_frame(wire: &mut Wire, decoder: &mut Decoder) -> Result<Bytes, Cut> {
+    poll_fn(|cx| {
+        // An error of the write shows as the end of the stream, behind what the peer still had to say.
+        let _ = wire.poll_flush(cx);
+        wire.poll_frame(decoder, cx)
+    })
+    .await
+}
+
+/// Asks the server something before anybody else uses the connection. It has as long as connecting may take.
+pub(crate) async fn ask(connected: &mut Connected, command: &[u8]) -> Result<Bytes> {
+    let Connected { wire, config, .. } = connected;
+    let limit = config.time_to_connect();
+    let mut decoder = Decoder::new(config.reply_limits());
+    wire.output().extend_from_slice(command);
+    match time::timeout(limit, next_frame(wire, &mut decoder)).await {
+        Ok(frame) => frame.map_err(|cut| broken_off(config, wire, cut)),
+        Err(_) => Err(too_slow(config, limit)),
+    }
+}
+
+fn too_slow(config: &Config, limit: Duration) -> Error {
+    Error::timeout(format!(
+        "{} did not complete the handshake within {limit:?}",
+        config.server_address()
+    ))
+}
+
+fn broken_off(config: &Config, wire: &Wire, cut: Cut) -> Error {
+    let (how, error) = match cut {
+        Cut::Protocol(_) if wire.input().first() == Some(&TLS_ALERT) => return speaks_tls(config),
+        Cut::Protocol(error) => return error.into(),
+        Cut::Ended(None) => ("closed the connection", None),
+        Cut::Ended(error) => ("broke off", error),
+    };
     let hint = net::hint_at_tls(config, error.as_ref());
     let text = format!(
         "{} {how} during the handshake{hint}",

@@ -24,6 +24,29 @@ pub(crate) enum Socket {
     Unix(std::os::unix::net::UnixStream),
 }
 
+#[cfg(feature = "blocking")]
+impl Socket {
+    /// The same socket, for another thread.
+    pub(crate) fn try_clone(&self) -> io::Result<Self> {
+        match self {
+            Self::Tcp(stream) => stream.try_clone().map(Self::Tcp),
+            #[cfg(unix)]
+            Self::Unix(stream) => stream.try_clone().map(Self::Unix),
+        }
+    }
+
+    /// Ends the connection. Whoever waits at it sees its end.
+    pub(crate) fn shut_down(&self) {
+        let both = std::net::Shutdown::Both;
+        // One that has ended already cannot be ended again.
+        let _ = match self {
+            Self::Tcp(stream) => stream.shutdown(both),
+            #[cfg(unix)]
+            Self::Unix(stream) => stream.shutdown(both),
+        };
+    }
+}
+
 #[derive(Debug)]
 pub(super) enum Transport {
     Tcp(TcpStream),
