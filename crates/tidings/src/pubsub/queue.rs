@@ -245,8 +245,8 @@ struct Inner {
     /// Nothing comes behind the items any more.
     ended: bool,
     reader: Option<Waker>,
-    /// Whoever fills the queue, waiting for room in it.
-    writer: Option<Waker>,
+    /// Those who fill the queue, a task for each connection, waiting for room in it.
+    writers: Vec<Waker>,
 }
 
 /// What came of [`Queue::push`].
@@ -301,18 +301,16 @@ impl Queue {
         if inner.items.is_empty() && inner.items.capacity() > KEPT_ITEMS {
             inner.items = VecDeque::new();
         }
-        let mut writer = None;
+        let mut writers = Vec::new();
         if let Item::Batch(batch) = &item {
             inner.messages -= batch.len();
             inner.bytes -= batch.cost;
             if self.has_room(&inner) {
-                writer = inner.writer.take();
+                writers = std::mem::take(&mut inner.writers);
             }
         }
         drop(inner);
-        if let Some(waker) = writer {
-            waker.wake();
-        }
+        writers.into_iter().for_each(Waker::wake);
         Popped::Item(item)
     }
 
@@ -348,7 +346,10 @@ impl Queue {
     pub(crate) fn poll_room(&self, cx: &mut Context<'_>) -> bool {
         let mut inner = self.lock();
         let room = self.has_room(&inner);
-        inner.writer = (!room).then(|| cx.waker().clone());
+        let waits = |known: &Waker| known.will_wake(cx.waker());
+        if !room && !inner.writers.iter().any(waits) {
+            inner.writers.push(cx.waker().clone());
+        }
         room
     }
 
@@ -574,6 +575,9 @@ impl Inner {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
     use std::time::{Duration, SystemTime};
     use tidings_proto::Charset;
     use tidings_proto::pubsub::{Scan, SubscriptionKind, Verb, scan_message};
@@ -708,6 +712,28 @@ mod tests {
         assert!(!queue.poll_room(&mut cx));
         assert_eq!(drain(&queue), "0 1 2 3 4");
         assert!(queue.poll_room(&mut cx));
+    }
+
+    #[test]
+    fn all_who_wait_for_room_are_woken() {
+        #[derive(Default)]
+        struct Wakes(AtomicUsize);
+        impl Wake for Wakes {
+            fn wake(self: Arc<Self>) {
+                self.0.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        let queue = queue(3, Overflow::Backpressure);
+        assert!(queue.push([batch(0..5)]).open);
+        let connections: [Arc<Wakes>; 2] = Default::default();
+        for connection in connections.iter().chain(&connections) {
+            let waker = Waker::from(Arc::clone(connection));
+            assert!(!queue.poll_room(&mut Context::from_waker(&waker)));
+        }
+        assert_eq!(drain(&queue), "0 1 2 3 4");
+        for connection in &connections {
+            assert_eq!(connection.0.load(Ordering::Relaxed), 1);
+        }
     }
 
     #[test]
