@@ -4,8 +4,9 @@ use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use tidings_proto::pubsub::GapCause;
 use tidings_proto::{
     Backoff, ConnectionOptions, Decoder, Handshake, HandshakeError, HandshakeOptions, Protocol,
@@ -13,8 +14,8 @@ use tidings_proto::{
 };
 use tokio::time;
 
-use super::Wire;
 use super::place::{Departure, Place};
+use super::wire::{Cut, Wire};
 use crate::config::{Config, ProtocolVersion};
 use crate::error::{Error, ErrorKind, Result};
 use crate::net;
@@ -62,15 +63,35 @@ pub(crate) trait Link {
     fn ended(&mut self, error: Option<Error>);
 }
 
-/// Keeps `link` connected, first with the connection that is there, until it is closed or the attempts are used up.
-pub(crate) async fn supervise<L: Link>(place: Place, connected: Connected, mut link: L) {
+/// Keeps `link` connected, first with the connection that is there, if there is one, until it is closed or the
+/// attempts are used up.
+pub(crate) async fn supervise<L: Link>(
+    place: Place,
+    first: impl Into<Option<Connected>>,
+    mut link: L,
+) {
     let (shortest, longest) = place.config().backoff_times();
     let mut backoff = Backoff::new(shortest, longest);
     let mut short_lived = Backoff::new(shortest, longest);
-    let mut connected_to = Arc::clone(&connected.config);
-    link.connected(connected, None);
+    let mut connected = first.into();
+    let mut before: Option<Arc<Config>> = None;
+    let mut pause = Duration::ZERO;
     loop {
+        let next = match connected.take() {
+            Some(connected) => connected,
+            None => match connect_again(&place, &mut link, &mut backoff, pause).await {
+                Ok(connected) => connected,
+                Err(error) => return link.ended(error),
+            },
+        };
         let made = Instant::now();
+        if before.is_some() {
+            let peer = next.wire.peer();
+            tracing::info!(peer, attempts = backoff.attempts(), "connected again");
+        }
+        let connected_to = Arc::clone(&next.config);
+        let moved = before.and_then(|before| place.cause_of_change(&before, &connected_to));
+        link.connected(next, moved);
         match serve(&place, &connected_to, &mut link).await {
             End::Closed => return link.ended(None),
             End::Over(error) => return link.ended(Some(error)),
@@ -78,38 +99,38 @@ pub(crate) async fn supervise<L: Link>(place: Place, connected: Connected, mut l
                 tracing::info!(error = %format_args!("{error:#}"), "connection lost");
             }
         }
+        before = Some(connected_to);
         // The first attempt is made at once, unless the peer takes connections only to end them.
-        let mut pause = short_lived.next_delay();
+        pause = short_lived.next_delay();
         if made.elapsed() >= pause {
             short_lived.reset();
             pause = short_lived.next_delay();
         }
         backoff.reset();
-        loop {
-            let attempt = async {
-                place.pause(backoff.next_delay().max(pause)).await;
-                place.connect().await
-            };
-            let Some(outcome) = unless_closed(&mut link, attempt).await else {
-                return link.ended(None);
-            };
-            match outcome {
-                Ok(connected) => {
-                    let peer = connected.wire.peer();
-                    tracing::info!(peer, attempts = backoff.attempts(), "connected again");
-                    let moved = place.cause_of_change(&connected_to, &connected.config);
-                    connected_to = Arc::clone(&connected.config);
-                    link.connected(connected, moved);
-                    break;
-                }
-                Err(error) => {
-                    tracing::debug!(error = %format_args!("{error:#}"), "attempt to connect failed");
-                    link.attempt_failed(&error);
-                    let most = place.config().attempts();
-                    if most.is_some_and(|most| backoff.attempts() >= most) {
-                        let text = format!("given up after {} attempts", backoff.attempts());
-                        return link.ended(Some(Error::connection(text).with_source(error)));
-                    }
+    }
+}
+
+/// Tries until there is a connection. `Err` is the end of `link`: why, unless it was closed.
+async fn connect_again<L: Link>(
+    place: &Place,
+    link: &mut L,
+    backoff: &mut Backoff,
+    least_pause: Duration,
+) -> Result<Connected, Option<Error>> {
+    loop {
+        let attempt = async {
+            place.pause(backoff.next_delay().max(least_pause)).await;
+            place.connect().await
+        };
+        match unless_closed(link, attempt).await.ok_or(None)? {
+            Ok(connected) => return Ok(connected),
+            Err(error) => {
+                tracing::debug!(error = %format_args!("{error:#}"), "attempt to connect failed");
+                link.attempt_failed(&error);
+                let most = place.config().attempts();
+                if most.is_some_and(|most| backoff.attempts() >= most) {
+                    let text = format!("given up after {} attempts", backoff.attempts());
+                    return Err(Some(Error::connection(text).with_source(error)));
                 }
             }
         }
@@ -160,41 +181,40 @@ async fn shake_hands(config: &Arc<Config>, mut wire: Wire) -> Result<Connected> 
     let mut handshake = Handshake::new(handshake_options(config));
     let mut decoder = Decoder::new(config.reply_limits());
     handshake.begin(wire.output());
-    let info = poll_fn(|cx| -> Poll<Result<ServerInfo>> {
-        loop {
-            // An error of the write shows as the end of the stream, behind what the peer still had to say.
-            let _ = wire.poll_flush(cx);
-            if wire.input().first() == Some(&TLS_ALERT) {
-                return Poll::Ready(Err(speaks_tls(config)));
+    let info = loop {
+        let frame = match next_frame(&mut wire, &mut decoder).await {
+            Ok(frame) => frame,
+            Err(Cut::Protocol(_)) if wire.input().first() == Some(&TLS_ALERT) => {
+                return Err(speaks_tls(config));
             }
-            let frame = decoder.poll_frame(wire.input()).map_err(Error::from)?;
-            if let Some(len) = frame {
-                let frame = wire.take(len);
-                let reply = Reply::parse(&frame).map_err(Error::from)?;
-                match handshake.handle_reply(reply, wire.output()) {
-                    Ok(Some(info)) => return Poll::Ready(Ok(info)),
-                    Ok(None) => continue,
-                    Err(error) => return Poll::Ready(Err(refused(config, error))),
-                }
+            Err(Cut::Protocol(error)) => return Err(error.into()),
+            Err(Cut::Ended(None)) => {
+                return Err(broken_off(config, "closed the connection", None));
             }
-            match wire.poll_read(cx, 0) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(Ok(0)) => {
-                    return Poll::Ready(Err(broken_off(config, "closed the connection", None)));
-                }
-                Poll::Ready(Ok(_)) => {}
-                Poll::Ready(Err(error)) => {
-                    return Poll::Ready(Err(broken_off(config, "broke off", Some(error))));
-                }
-            }
+            Err(Cut::Ended(error)) => return Err(broken_off(config, "broke off", error)),
+        };
+        let reply = Reply::parse(&frame).map_err(Error::from)?;
+        match handshake.handle_reply(reply, wire.output()) {
+            Ok(Some(info)) => break info,
+            Ok(None) => {}
+            Err(error) => return Err(refused(config, error)),
         }
-    })
-    .await?;
+    };
     Ok(Connected {
         wire,
         info,
         config: Arc::clone(config),
     })
+}
+
+/// Sends what is to be sent, and reads the next frame.
+async fn next_frame(wire: &mut Wire, decoder: &mut Decoder) -> Result<Bytes, Cut> {
+    poll_fn(|cx| {
+        // An error of the write shows as the end of the stream, behind what the peer still had to say.
+        let _ = wire.poll_flush(cx);
+        wire.poll_frame(decoder, cx)
+    })
+    .await
 }
 
 fn broken_off(config: &Config, how: &str, error: Option<std::io::Error>) -> Error {

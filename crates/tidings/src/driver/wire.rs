@@ -7,6 +7,7 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
+use tidings_proto::{Decoder, ProtocolError};
 use tokio::io::{AsyncReadExt, AsyncWrite};
 
 use crate::net::Stream;
@@ -58,6 +59,14 @@ pub(crate) struct Wire {
     written: usize,
     /// Bytes that the socket has taken before those in `output`.
     sent_before: u64,
+}
+
+/// Why there is no further frame.
+#[derive(Debug)]
+pub(crate) enum Cut {
+    Protocol(ProtocolError),
+    /// The end of the stream, or the error that ended it.
+    Ended(Option<io::Error>),
 }
 
 impl Wire {
@@ -146,6 +155,24 @@ impl Wire {
     pub(crate) fn skip(&mut self, len: usize) {
         self.input.advance(len);
         self.leave_large_block(len);
+    }
+
+    /// The next frame, for those who take them one by one.
+    pub(crate) fn poll_frame(
+        &mut self,
+        decoder: &mut Decoder,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Bytes, Cut>> {
+        loop {
+            if let Some(len) = decoder.poll_frame(&self.input).map_err(Cut::Protocol)? {
+                return Poll::Ready(Ok(self.take(len)));
+            }
+            match ready!(self.poll_read(cx, decoder.missing())) {
+                Ok(0) => return Poll::Ready(Err(Cut::Ended(None))),
+                Ok(_) => {}
+                Err(error) => return Poll::Ready(Err(Cut::Ended(Some(error)))),
+            }
+        }
     }
 
     /// Goes on in another block if this one was made for a frame that was far larger than most, and is gone now: the
