@@ -40,7 +40,7 @@
 //! | many commands in one go, as a transaction or not | [`Pipeline`] |
 //! | reading, and writing only if nobody else wrote meanwhile | [`Client::transaction`]; [`Watch`] for each step |
 //! | Lua on the server | [`Script`] |
-//! | every command that a server runs | [`Monitor`] |
+//! | every command that a server runs, or all nodes of a cluster | [`Monitor`], [`ClusterMonitor`] |
 //! | all of this in threads, without a runtime | [`blocking`] |
 //! | what you know from redis-py, aredis, coredis or aioredis | [`guides`] |
 //! | URLs, times, TLS, how many connections | [`Config`] |
@@ -83,8 +83,11 @@ pub use commands::{Commands, options};
 #[cfg(feature = "tls")]
 pub use config::TlsConfig;
 pub use config::{Config, IntoClusterConfig, IntoConfig, ProtocolVersion};
+pub use driver::every_node::NodeStatus;
 pub use error::{Error, ErrorKind, Result};
-pub use monitor::{Monitor, MonitorBuilder};
+pub use monitor::{
+    ClusterMonitor, ClusterMonitorBuilder, ClusterMonitorEvent, Monitor, MonitorBuilder,
+};
 pub use pipeline::{Execute, ExecuteEach, FromReplies, Pipeline, Replies};
 #[cfg(feature = "json")]
 pub use pubsub::Json;

@@ -1,5 +1,6 @@
 //! A cluster without I/O: where keys lie, which nodes there are, and what a command becomes that several nodes run.
 
+mod following;
 mod map;
 mod merge;
 mod node;
@@ -11,8 +12,11 @@ mod replies;
 mod sharded;
 mod slot;
 mod split;
+#[cfg(test)]
+mod testing;
 mod topology;
 
+pub use following::{Following, FollowingStep, Missed, NodeFollower};
 pub use map::{Access, Learned, NodeChange, Shard, SlotMap};
 pub use merge::{Merge, NodeReply};
 pub use node::{Address, Endpoint, Health, Node, Role};

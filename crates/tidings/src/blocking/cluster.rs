@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tidings_proto::pubsub::SubscriptionKind;
 use tidings_proto::{Command, FromReply, ToArg};
 
-use super::{Client, PubSubBuilder, runtime};
+use super::{Client, ClusterMonitorBuilder, PubSubBuilder, runtime};
 use crate::cluster::{ClusterRun, Node};
 use crate::commands::Commands;
 use crate::config::IntoClusterConfig;
@@ -94,6 +94,16 @@ impl ClusterClient {
     /// ```
     pub fn sharded_pubsub(&self) -> PubSubBuilder<Bytes, Sharded> {
         PubSubBuilder::new(self.inner.sharded_pubsub())
+    }
+
+    /// Makes a [`ClusterMonitor`](super::ClusterMonitor): an iterator over every command that the primaries run, or all
+    /// nodes, over a connection to each of them (`MONITOR`). Nothing is sent before it is
+    /// [opened](ClusterMonitorBuilder::open).
+    ///
+    /// A monitor slows the servers down, the more the more commands they run. More of it stands
+    /// [there](crate::ClusterClient::monitor).
+    pub fn monitor(&self) -> ClusterMonitorBuilder {
+        ClusterMonitorBuilder::new(self.inner.monitor())
     }
 
     /// Subscribes to channels, over one connection that all of this client's subscriptions to channels and patterns share:

@@ -40,6 +40,7 @@
 //! | many names into one consumer | [`Receiver`] | [`tidings::Receiver`](crate::Receiver) |
 //! | subscribing from elsewhere | [`PubSubHandle`] | [`tidings::PubSubHandle`](crate::PubSubHandle) |
 //! | every command that a server runs | [`Monitor`], an [`Iterator`] | [`tidings::Monitor`](crate::Monitor), a `Stream` |
+//! | or all nodes of a cluster | [`ClusterMonitor`] | [`tidings::ClusterMonitor`](crate::ClusterMonitor) |
 //!
 //! # The thread in the background
 //!
@@ -78,7 +79,7 @@ mod watch;
 
 pub use client::Client;
 pub use cluster::ClusterClient;
-pub use monitor::{Monitor, MonitorBuilder};
+pub use monitor::{ClusterMonitor, ClusterMonitorBuilder, Monitor, MonitorBuilder};
 pub use pipeline::Pipeline;
 pub use pubsub::{PubSub, PubSubBuilder, PubSubHandle, PubSubThread, ShardedPubSub};
 pub use receiver::{Receiver, ReceiverBuilder};

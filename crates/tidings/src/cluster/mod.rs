@@ -21,6 +21,7 @@ use crate::config::{Config, IntoClusterConfig};
 use crate::driver::cluster::{Cluster, NodePlace};
 use crate::driver::place::Place;
 use crate::error::{Error, Result};
+use crate::monitor::ClusterMonitorBuilder;
 use crate::pool;
 use crate::pubsub::home::{Home, NodeChoice, NodesChoice, access};
 use crate::pubsub::{OneNode, PubSubBuilder, Sharded, one_name};
@@ -180,6 +181,31 @@ impl ClusterClient {
             cluster: self.clone(),
             from_replicas: self.driver().config().reads_from_replicas(),
         }))
+    }
+
+    /// Makes a [`ClusterMonitor`](crate::ClusterMonitor): a stream of every command that the primaries run, or all nodes, over
+    /// a connection to each of them (`MONITOR`). Nothing is sent before it is awaited.
+    ///
+    /// ```no_run
+    /// # async fn example(cluster: tidings::ClusterClient) -> tidings::Result<()> {
+    /// let mut monitor = cluster.monitor().replicas(true).await?;
+    /// while let Some(item) = monitor.next().await {
+    ///     println!("{}", item?); // the node, and the command as redis-cli shows it
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// It follows the nodes: those that join or are promoted are monitored too, those that leave are left. A node that
+    /// cannot be reached at the beginning is tried again while the others are shown, as if it had been lost then.
+    ///
+    /// A monitor slows the servers down, the more the more commands they run.
+    ///
+    /// # Errors
+    ///
+    /// No node can be reached; or one of them refuses: `MONITOR` is of the ACL categories `@admin` and `@dangerous`.
+    pub fn monitor(&self) -> ClusterMonitorBuilder {
+        ClusterMonitorBuilder::new(self.clone())
     }
 
     /// Makes a [`Subscription`](crate::Subscription) to channels (`SUBSCRIBE`): a light subscriber over one connection, to

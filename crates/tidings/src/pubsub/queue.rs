@@ -551,12 +551,13 @@ impl Inner {
         self.insert_gap(at, gap);
     }
 
-    /// Puts `gap` before the item at `at`, into the gap that stands there already if it has the same cause.
+    /// Puts `gap` before the item at `at`, into the gap that stands there already if it has the same cause, and is of the
+    /// same node.
     fn insert_gap(&mut self, at: usize, gap: Gap) {
         let before = self.items.iter_mut().take(at).rev();
         for item in before {
             match item {
-                Item::Gap(known) if known.cause() == gap.cause() => {
+                Item::Gap(known) if known.cause() == gap.cause() && known.node() == gap.node() => {
                     known.merge(&gap);
                     if gap.cause() == GapCause::Overflow && known.names().len() > GAP_NAMES {
                         known.name_any();

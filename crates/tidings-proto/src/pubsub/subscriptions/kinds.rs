@@ -71,6 +71,8 @@ pub enum GapCause {
     Failover,
     /// The node left the cluster.
     NodeLeft,
+    /// The node has joined the cluster, and was not listened to before.
+    NodeJoined,
     /// The subscription was refused for a time and then granted again.
     Refused,
 }
@@ -83,6 +85,7 @@ impl fmt::Display for GapCause {
             Self::SlotMoved => "the slot has moved to another node",
             Self::Failover => "a replica has taken over",
             Self::NodeLeft => "the node has left the cluster",
+            Self::NodeJoined => "the node has joined the cluster",
             Self::Refused => "the subscription was refused for a time",
         })
     }
