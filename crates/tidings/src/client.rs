@@ -6,7 +6,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use tidings_proto::pubsub::SubscriptionKind;
-use tidings_proto::{Charset, Command, FromReply, ToArgs, cmd};
+use tidings_proto::{Charset, Command, FromReply, ToArg, ToArgs, cmd};
 use tokio::runtime::Handle;
 
 use crate::commands::Commands;
@@ -18,6 +18,7 @@ use crate::driver::mailbox::{Closing, Mailbox};
 use crate::driver::place::Place;
 use crate::driver::supervise;
 use crate::error::{Error, Result};
+use crate::keyspace::KeyspaceEventsBuilder;
 use crate::monitor::MonitorBuilder;
 use crate::pipeline::Pipeline;
 use crate::pool::Pool;
@@ -288,6 +289,31 @@ impl Client {
     /// No connection can be made, or the server refuses: `MONITOR` is of the ACL categories `@admin` and `@dangerous`.
     pub fn monitor(&self) -> MonitorBuilder {
         MonitorBuilder::new(self.clone())
+    }
+
+    /// Makes [`KeyspaceEvents`](crate::KeyspaceEvents): a stream of what is done to the keys that match a pattern (`*` for
+    /// all), over a connection of its own that subscribes to the server's keyspace notifications. Nothing is sent before it
+    /// is awaited.
+    ///
+    /// ```no_run
+    /// # async fn example(client: tidings::Client) -> tidings::Result<()> {
+    /// let mut events = client.keyspace_events("user:*").operations(["set", "expired"]).await?;
+    /// while let Some(event) = events.next().await {
+    ///     println!("{:?}", event?);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// The events are those of the client's database unless the builder is told otherwise. In a pattern `*`, `?`, `[` and
+    /// `\\` have a meaning; [`escape_pattern`](crate::escape_pattern) takes it from them, for a key that has them in its name.
+    ///
+    /// # Errors
+    ///
+    /// No connection can be made; the server does not send the notifications that are wanted, or does not say so, as
+    /// the builder's [`notifications`](KeyspaceEventsBuilder::notifications) has it; or it refuses the channels.
+    pub fn keyspace_events(&self, keys: impl ToArg) -> KeyspaceEventsBuilder {
+        KeyspaceEventsBuilder::of_client(self.clone(), &keys)
     }
 
     #[inline]

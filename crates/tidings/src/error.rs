@@ -219,7 +219,7 @@ impl Error {
     }
 
     /// The node that it is about, in a stream of what many nodes of a cluster show: a
-    /// [`ClusterMonitor`](crate::ClusterMonitor).
+    /// [`ClusterMonitor`](crate::ClusterMonitor), or [`KeyspaceEvents`](crate::KeyspaceEvents).
     pub fn node(&self) -> Option<&Address> {
         self.0.node.as_ref()
     }

@@ -40,6 +40,7 @@
 //! | many commands in one go, as a transaction or not | [`Pipeline`] |
 //! | reading, and writing only if nobody else wrote meanwhile | [`Client::transaction`]; [`Watch`] for each step |
 //! | Lua on the server | [`Script`] |
+//! | what is done to keys, by keyspace notifications | [`KeyspaceEvents`] |
 //! | every command that a server runs, or all nodes of a cluster | [`Monitor`], [`ClusterMonitor`] |
 //! | all of this in threads, without a runtime | [`blocking`] |
 //! | what you know from redis-py, aredis, coredis or aioredis | [`guides`] |
@@ -64,6 +65,7 @@ mod error;
 // Pages, and no code.
 #[cfg(all(any(doc, doctest), feature = "blocking"))]
 pub mod guides;
+mod keyspace;
 mod monitor;
 mod net;
 mod pipeline;
@@ -85,6 +87,7 @@ pub use config::TlsConfig;
 pub use config::{Config, IntoClusterConfig, IntoConfig, ProtocolVersion};
 pub use driver::every_node::NodeStatus;
 pub use error::{Error, ErrorKind, Result};
+pub use keyspace::{KeyEvent, KeyspaceEvent, KeyspaceEvents, KeyspaceEventsBuilder, Notifications};
 pub use monitor::{
     ClusterMonitor, ClusterMonitorBuilder, ClusterMonitorEvent, Monitor, MonitorBuilder,
 };
@@ -108,6 +111,7 @@ pub use script::ScriptCall;
 #[doc(hidden)]
 pub use subscription::Source;
 pub use subscription::{Names, SubscribeTo, Subscription, SubscriptionBuilder};
+pub use tidings_proto::keyspace::escape_pattern;
 pub use tidings_proto::monitor::{MonitorClient, MonitorEvent};
 pub use tidings_proto::pubsub::{SubscriptionKind, SubscriptionState, SubscriptionStatus};
 pub use tidings_proto::{

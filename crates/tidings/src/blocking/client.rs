@@ -3,9 +3,9 @@
 use std::future::{Ready, ready};
 
 use tidings_proto::pubsub::SubscriptionKind;
-use tidings_proto::{Command, FromReply, ToArgs};
+use tidings_proto::{Command, FromReply, ToArg, ToArgs};
 
-use super::{MonitorBuilder, Pipeline, PubSubBuilder, Watch, runtime};
+use super::{KeyspaceEventsBuilder, MonitorBuilder, Pipeline, PubSubBuilder, Watch, runtime};
 use crate::commands::Commands;
 use crate::config::IntoConfig;
 use crate::error::Result;
@@ -190,6 +190,13 @@ impl Client {
     /// [there](crate::Client::monitor).
     pub fn monitor(&self) -> MonitorBuilder {
         MonitorBuilder::new(self.inner.monitor())
+    }
+
+    /// Makes [`KeyspaceEvents`](super::KeyspaceEvents): an iterator over what is done to the keys that match a pattern (`*`
+    /// for all), over a connection of its own. Nothing is sent before it is [opened](KeyspaceEventsBuilder::open). As
+    /// [there](crate::Client::keyspace_events).
+    pub fn keyspace_events(&self, keys: impl ToArg) -> KeyspaceEventsBuilder {
+        KeyspaceEventsBuilder::new(self.inner.keyspace_events(keys))
     }
 
     /// The asynchronous transaction, with a closure that has done its work when it returns.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tidings_proto::pubsub::SubscriptionKind;
 use tidings_proto::{Command, FromReply, ToArg};
 
-use super::{Client, ClusterMonitorBuilder, PubSubBuilder, runtime};
+use super::{Client, ClusterMonitorBuilder, KeyspaceEventsBuilder, PubSubBuilder, runtime};
 use crate::cluster::{ClusterRun, Node};
 use crate::commands::Commands;
 use crate::config::IntoClusterConfig;
@@ -104,6 +104,13 @@ impl ClusterClient {
     /// [there](crate::ClusterClient::monitor).
     pub fn monitor(&self) -> ClusterMonitorBuilder {
         ClusterMonitorBuilder::new(self.inner.monitor())
+    }
+
+    /// Makes [`KeyspaceEvents`](super::KeyspaceEvents): an iterator over what is done to the keys that match a pattern (`*`
+    /// for all), over a connection to each primary. Nothing is sent before it is [opened](KeyspaceEventsBuilder::open). As
+    /// [there](crate::ClusterClient::keyspace_events).
+    pub fn keyspace_events(&self, keys: impl ToArg) -> KeyspaceEventsBuilder {
+        KeyspaceEventsBuilder::new(self.inner.keyspace_events(keys))
     }
 
     /// Subscribes to channels, over one connection that all of this client's subscriptions to channels and patterns share:

@@ -39,6 +39,7 @@
 //! | many light subscribers | [`Subscription`] | [`tidings::Subscription`](crate::Subscription) |
 //! | many names into one consumer | [`Receiver`] | [`tidings::Receiver`](crate::Receiver) |
 //! | subscribing from elsewhere | [`PubSubHandle`] | [`tidings::PubSubHandle`](crate::PubSubHandle) |
+//! | what is done to keys | [`KeyspaceEvents`], an [`Iterator`] | [`tidings::KeyspaceEvents`](crate::KeyspaceEvents), a `Stream` |
 //! | every command that a server runs | [`Monitor`], an [`Iterator`] | [`tidings::Monitor`](crate::Monitor), a `Stream` |
 //! | or all nodes of a cluster | [`ClusterMonitor`] | [`tidings::ClusterMonitor`](crate::ClusterMonitor) |
 //!
@@ -67,6 +68,7 @@
 
 mod client;
 mod cluster;
+mod keyspace;
 mod monitor;
 mod park;
 mod pipeline;
@@ -79,6 +81,7 @@ mod watch;
 
 pub use client::Client;
 pub use cluster::ClusterClient;
+pub use keyspace::{KeyspaceEvents, KeyspaceEventsBuilder};
 pub use monitor::{ClusterMonitor, ClusterMonitorBuilder, Monitor, MonitorBuilder};
 pub use pipeline::Pipeline;
 pub use pubsub::{PubSub, PubSubBuilder, PubSubHandle, PubSubThread, ShardedPubSub};

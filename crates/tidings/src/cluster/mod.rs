@@ -21,6 +21,7 @@ use crate::config::{Config, IntoClusterConfig};
 use crate::driver::cluster::{Cluster, NodePlace};
 use crate::driver::place::Place;
 use crate::error::{Error, Result};
+use crate::keyspace::KeyspaceEventsBuilder;
 use crate::monitor::ClusterMonitorBuilder;
 use crate::pool;
 use crate::pubsub::home::{Home, NodeChoice, NodesChoice, access};
@@ -206,6 +207,30 @@ impl ClusterClient {
     /// No node can be reached; or one of them refuses: `MONITOR` is of the ACL categories `@admin` and `@dangerous`.
     pub fn monitor(&self) -> ClusterMonitorBuilder {
         ClusterMonitorBuilder::new(self.clone())
+    }
+
+    /// Makes [`KeyspaceEvents`](crate::KeyspaceEvents): a stream of what is done to the keys that match a pattern (`*` for
+    /// all), over a connection to each primary. Nothing is sent before it is awaited.
+    ///
+    /// ```no_run
+    /// # async fn example(cluster: tidings::ClusterClient) -> tidings::Result<()> {
+    /// let mut events = cluster.keyspace_events("user:*").await?;
+    /// while let Some(event) = events.next().await {
+    ///     println!("{:?}", event?);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// It follows the primaries. One that cannot be reached at the beginning is tried again, with a gap when it is there. What
+    /// a pattern is stands at [`Client::keyspace_events`].
+    ///
+    /// # Errors
+    ///
+    /// No node can be reached; or one of the primaries does not send the notifications that are wanted, or does not say
+    /// so, as the builder's [`notifications`](KeyspaceEventsBuilder::notifications) has it, or refuses the channels.
+    pub fn keyspace_events(&self, keys: impl ToArg) -> KeyspaceEventsBuilder {
+        KeyspaceEventsBuilder::of_cluster(self.clone(), &keys)
     }
 
     /// Makes a [`Subscription`](crate::Subscription) to channels (`SUBSCRIBE`): a light subscriber over one connection, to

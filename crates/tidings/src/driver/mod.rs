@@ -12,6 +12,7 @@ pub(crate) mod commands;
 pub(crate) mod direct;
 pub(crate) mod every_node;
 pub(crate) mod fanout;
+pub(crate) mod keyspace;
 mod line;
 pub(crate) mod mailbox;
 pub(crate) mod monitor;

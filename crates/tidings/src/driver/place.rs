@@ -1,5 +1,7 @@
 //! Where connections are made to, and when one has to be left although it works.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,6 +9,7 @@ use tidings_proto::pubsub::GapCause;
 use tokio::time;
 
 use super::cluster::NodePlace;
+use super::keyspace::CheckedPlace;
 use super::supervise::{self, Connected};
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -18,6 +21,8 @@ pub(crate) enum Place {
     Server(Arc<Config>),
     /// A node of a cluster.
     Node(Arc<NodePlace>),
+    /// A server that has to send keyspace notifications.
+    Checked(Arc<CheckedPlace>),
 }
 
 /// Why a connection has to be left although it works.
@@ -33,6 +38,7 @@ impl Place {
         match self {
             Self::Server(config) => config,
             Self::Node(place) => place.config(),
+            Self::Checked(place) => place.inner().config(),
         }
     }
 
@@ -41,6 +47,8 @@ impl Place {
         match self {
             Self::Server(config) => supervise::connect(config).await,
             Self::Node(place) => place.connect().await,
+            // In a box, since it has a place in it.
+            Self::Checked(place) => Box::pin(place.connect()).await,
         }
     }
 
@@ -48,17 +56,23 @@ impl Place {
     pub(crate) fn departure(
         &self,
         connected: &Config,
-    ) -> Option<impl Future<Output = Departure> + Send + use<>> {
+    ) -> Option<Pin<Box<dyn Future<Output = Departure> + Send>>> {
         match self {
             Self::Server(_) => None,
-            Self::Node(place) => Some(place.departure(connected)),
+            Self::Node(place) => Some(Box::pin(place.departure(connected))),
+            Self::Checked(place) => place.departure(connected),
         }
     }
 
     /// What it means for what was missed that the next connection goes elsewhere, if it does.
-    pub(crate) fn cause_of_change(&self, _before: &Config, _after: &Config) -> Option<GapCause> {
+    #[allow(
+        clippy::only_used_in_recursion,
+        reason = "places whose server may be another one each time look at them"
+    )]
+    pub(crate) fn cause_of_change(&self, before: &Config, after: &Config) -> Option<GapCause> {
         match self {
             Self::Server(_) | Self::Node(_) => None,
+            Self::Checked(place) => place.inner().cause_of_change(before, after),
         }
     }
 
@@ -66,6 +80,7 @@ impl Place {
     pub(crate) async fn pause(&self, pause: Duration) {
         match self {
             Self::Server(_) | Self::Node(_) => time::sleep(pause).await,
+            Self::Checked(place) => Box::pin(place.inner().pause(pause)).await,
         }
     }
 }

@@ -139,10 +139,9 @@ async fn connect_again<L: Link>(
 
 /// Serves one connection until it ends, or has to be left.
 pub(crate) async fn serve<L: Link>(place: &Place, connected_to: &Config, link: &mut L) -> End {
-    let Some(departure) = place.departure(connected_to) else {
+    let Some(mut departure) = place.departure(connected_to) else {
         return poll_fn(|cx| link.poll_run(cx)).await;
     };
-    let mut departure = pin!(departure);
     poll_fn(|cx| match departure.as_mut().poll(cx) {
         Poll::Ready(departure) => Poll::Ready(link.leave(departure)),
         Poll::Pending => link.poll_run(cx),
@@ -170,10 +169,7 @@ pub(crate) async fn connect(config: &Arc<Config>) -> Result<Connected> {
     let stream = net::connect(config).await?;
     match time::timeout_at(deadline, shake_hands(config, Wire::new(stream))).await {
         Ok(outcome) => outcome,
-        Err(_) => Err(Error::timeout(format!(
-            "{} did not complete the handshake within {limit:?}",
-            config.server_address()
-        ))),
+        Err(_) => Err(too_slow(config, limit)),
     }
 }
 
@@ -182,17 +178,8 @@ async fn shake_hands(config: &Arc<Config>, mut wire: Wire) -> Result<Connected> 
     let mut decoder = Decoder::new(config.reply_limits());
     handshake.begin(wire.output());
     let info = loop {
-        let frame = match next_frame(&mut wire, &mut decoder).await {
-            Ok(frame) => frame,
-            Err(Cut::Protocol(_)) if wire.input().first() == Some(&TLS_ALERT) => {
-                return Err(speaks_tls(config));
-            }
-            Err(Cut::Protocol(error)) => return Err(error.into()),
-            Err(Cut::Ended(None)) => {
-                return Err(broken_off(config, "closed the connection", None));
-            }
-            Err(Cut::Ended(error)) => return Err(broken_off(config, "broke off", error)),
-        };
+        let frame = next_frame(&mut wire, &mut decoder).await;
+        let frame = frame.map_err(|cut| broken_off(config, &wire, cut))?;
         let reply = Reply::parse(&frame).map_err(Error::from)?;
         match handshake.handle_reply(reply, wire.output()) {
             Ok(Some(info)) => break info,
@@ -217,7 +204,32 @@ async fn next_frame(wire: &mut Wire, decoder: &mut Decoder) -> Result<Bytes, Cut
     .await
 }
 
-fn broken_off(config: &Config, how: &str, error: Option<std::io::Error>) -> Error {
+/// Asks the server something before anybody else uses the connection. It has as long as connecting may take.
+pub(crate) async fn ask(connected: &mut Connected, command: &[u8]) -> Result<Bytes> {
+    let Connected { wire, config, .. } = connected;
+    let limit = config.time_to_connect();
+    let mut decoder = Decoder::new(config.reply_limits());
+    wire.output().extend_from_slice(command);
+    match time::timeout(limit, next_frame(wire, &mut decoder)).await {
+        Ok(frame) => frame.map_err(|cut| broken_off(config, wire, cut)),
+        Err(_) => Err(too_slow(config, limit)),
+    }
+}
+
+fn too_slow(config: &Config, limit: Duration) -> Error {
+    Error::timeout(format!(
+        "{} did not complete the handshake within {limit:?}",
+        config.server_address()
+    ))
+}
+
+fn broken_off(config: &Config, wire: &Wire, cut: Cut) -> Error {
+    let (how, error) = match cut {
+        Cut::Protocol(_) if wire.input().first() == Some(&TLS_ALERT) => return speaks_tls(config),
+        Cut::Protocol(error) => return error.into(),
+        Cut::Ended(None) => ("closed the connection", None),
+        Cut::Ended(error) => ("broke off", error),
+    };
     let hint = net::hint_at_tls(config, error.as_ref());
     let text = format!(
         "{} {how} during the handshake{hint}",

@@ -307,8 +307,8 @@ impl Gap {
         self.names.iter().map(|name| &**name)
     }
 
-    /// The node that it is about, in a stream of what many nodes show: a [`ClusterMonitor`](crate::ClusterMonitor).
-    /// `None` if any of them may be, and in other streams.
+    /// The node that it is about, in a stream of what many nodes show: a [`ClusterMonitor`](crate::ClusterMonitor), or
+    /// [`KeyspaceEvents`](crate::KeyspaceEvents). `None` if any of them may be, and in other streams.
     pub fn node(&self) -> Option<&Address> {
         self.node.as_ref()
     }

@@ -109,6 +109,8 @@ pub(crate) struct Batch {
     at: Option<Instant>,
     /// When the batch before it came: the last time at which none of these messages was missing.
     since: Option<Instant>,
+    /// Which of several servers it came from, where that matters.
+    source: u32,
 }
 
 impl Batch {
@@ -125,7 +127,18 @@ impl Batch {
             cost,
             at,
             since: None,
+            source: 0,
         }
+    }
+
+    /// The same, from this one of several servers.
+    pub(crate) fn at_source(mut self, source: u32) -> Self {
+        self.source = source;
+        self
+    }
+
+    pub(crate) fn source(&self) -> u32 {
+        self.source
     }
 
     /// Messages for somebody whom the others in the block do not concern: unless they are a large part of it, they
@@ -192,10 +205,10 @@ impl Batch {
         let kept = &self.rest()[..keep];
         if kept.iter().map(Record::cost).sum::<usize>() * 2 >= self.block.len() {
             let records = kept.to_vec();
-            return Self::made(self.block, records, self.at);
+            return Self::made(self.block, records, self.at).at_source(self.source);
         }
         let (bytes, records) = copied(&self.block, kept, 0);
-        Self::made(bytes, records, self.at)
+        Self::made(bytes, records, self.at).at_source(self.source)
     }
 }
 

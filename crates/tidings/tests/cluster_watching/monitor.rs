@@ -4,23 +4,26 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidings::{ClusterMonitorEvent, Commands, ErrorKind, GapCause, Result};
-use tidings_testkit::{ClusterNode, Failover, slot_of};
+use tidings::{ClusterMonitorEvent, Commands, ErrorKind, Result};
+use tidings_testkit::{ClusterNode, slot_of};
 
-use crate::faced::{Case, primaries, shared, with_replicas};
+use crate::faced::{Case, primaries, shared};
 use crate::faces::watching::ClusterMonitor;
 use crate::support::{QUIET, SOON, eventually};
-use crate::writing::{Shown, Writer, key_of, slot_apart};
-use crate::{on_both_faces, on_own};
+use crate::writing::{Shown, key_of};
+use crate::{connected, on_both_faces, on_own_clusters};
+
+on_own_clusters! {
+    [primaries]
+    mo_03_a_node_that_is_lost_holds_up_no_other_and_comes_back_with_a_gap,
+    mo_03_a_node_that_refuses_is_an_error_that_names_it,
+}
 
 on_both_faces! {
     [cluster shared]
     mo_03_what_the_primaries_run_comes_with_its_node_once_and_in_order,
     mo_03_what_replicas_run_comes_too_if_that_is_wanted,
 }
-
-/// Looks at the nodes so often that a test need not wait for it.
-const OFTEN: Duration = Duration::from_millis(100);
 
 async fn next(monitor: &mut ClusterMonitor) -> Result<ClusterMonitorEvent> {
     monitor.next(SOON).await.expect("something comes")
@@ -55,22 +58,14 @@ async fn error(monitor: &mut ClusterMonitor) -> tidings::Error {
 
 /// The addresses of the nodes that are shown.
 fn shown_nodes(monitor: &ClusterMonitor) -> BTreeSet<String> {
-    let nodes = monitor.nodes();
-    let shown = nodes.iter().filter(|node| node.is_connected());
-    shown.map(|node| node.node().to_string()).collect()
-}
-
-/// Waits until these are shown, and no others are tried.
-async fn await_nodes(monitor: &ClusterMonitor, nodes: &[Arc<ClusterNode>]) {
-    let wanted: BTreeSet<String> = nodes.iter().map(|node| node.address()).collect();
-    eventually(&format!("{wanted:?} are shown"), || {
-        shown_nodes(monitor) == wanted && monitor.nodes().len() == wanted.len()
-    })
-    .await;
+    connected(&monitor.nodes())
 }
 
 /// Reads all that was shown up to these keys, of one node each.
-async fn read_to_marks(monitor: &mut ClusterMonitor, mut marks: BTreeSet<String>) -> Shown {
+pub(crate) async fn read_to_marks(
+    monitor: &mut ClusterMonitor,
+    mut marks: BTreeSet<String>,
+) -> Shown {
     let mut shown = Shown::default();
     while !marks.is_empty() {
         match next(monitor).await {
@@ -141,174 +136,97 @@ async fn mo_03_what_replicas_run_comes_too_if_that_is_wanted(case: Case) {
     client.del(key).await.expect("it is deleted");
 }
 
-#[test]
-fn mo_03_the_nodes_are_followed_and_nothing_is_missing_without_a_gap() {
-    on_own(with_replicas, |case| async move {
-        let client = case
-            .client_with(case.config().topology_interval(OFTEN))
-            .await;
-        let mut monitor = client.monitor_of(false).await.expect("it opens");
-        let cluster = &case.cluster;
-        let writer = Writer::start((*client).clone());
-        let [first, second, third] = &cluster.primaries()[..] else {
-            panic!("three")
-        };
+async fn mo_03_a_node_that_is_lost_holds_up_no_other_and_comes_back_with_a_gap(case: Case) {
+    let config = case
+        .config()
+        .ping_interval(Duration::from_millis(300))
+        .ping_timeout(Duration::from_millis(700));
+    let client = case.client_with(config).await;
+    let nodes = case.cluster.primaries();
+    let [stopped, other, down] = &nodes[..] else {
+        panic!("three")
+    };
+    // One cannot be reached at the beginning.
+    down.kill();
+    let mut monitor = client.monitor_of(false).await.expect("it opens");
+    let statuses = monitor.nodes();
+    let status = statuses
+        .iter()
+        .find(|status| status.node().to_string() == down.address())
+        .expect("it is known");
+    assert!(!status.is_connected() && status.error().is_some());
+    down.restart();
+    let gap = error(&mut monitor).await;
+    assert_eq!(gap.kind(), ErrorKind::Connection, "{gap:?}");
+    assert_eq!(gap.node().expect("of one").to_string(), down.address());
+    let gap = gap.gap().cloned().expect("a gap");
+    assert_eq!(gap.node().expect("of one").to_string(), down.address());
 
-        // A replica is made the primary by command.
-        let replica = cluster.replicas_of(first).swap_remove(0);
-        cluster.failover(&replica, Failover::Graceful);
-        let now = [Arc::clone(&replica), Arc::clone(second), Arc::clone(third)];
-        await_nodes(&monitor, &now).await;
-
-        // A primary is killed, and its replica elected.
-        let elected = cluster.kill_and_fail_over(second);
-        let now = [
-            Arc::clone(&replica),
-            Arc::clone(&elected),
-            Arc::clone(third),
-        ];
-        await_nodes(&monitor, &now).await;
-        second.restart();
-
-        // A node joins, and gets a slot.
-        let joined = cluster.add_primary();
-        let mut now = now.to_vec();
-        now.push(Arc::clone(&joined));
-        await_nodes(&monitor, &now).await;
-        // What is moved is written again at the target, so it is none that is counted.
-        cluster.move_slot(slot_apart(), &joined);
-        let key = key_of(&joined, "joined");
-        client.set(&key, 1).await.expect("it is set");
-
-        // And leaves again.
-        cluster.remove_node(&joined);
-        now.pop();
-        await_nodes(&monitor, &now).await;
-
-        let written = writer.stop().await;
-        let mut marks = BTreeSet::new();
-        for node in &now {
-            let mark = key_of(node, "end");
-            client.set(&mark, 1).await.expect("it is set");
-            marks.insert(mark);
+    // One falls silent. What the others run is shown all the same.
+    let key = key_of(other, "others");
+    stopped.stop_process();
+    other.admin(["SET", &key, "here"]);
+    let (shown, node) = next_set(&mut monitor, "others").await;
+    assert_eq!((shown, node), (key, other.address()));
+    eventually("its silence is noticed", || {
+        !shown_nodes(&monitor).contains(&stopped.address())
+    })
+    .await;
+    stopped.continue_process();
+    let gap = error(&mut monitor).await;
+    let gap = gap.gap().expect("a gap");
+    assert_eq!(gap.node().expect("of one").to_string(), stopped.address());
+    assert!(gap.dropped().is_none());
+    stopped.admin(["ECHO", "it is back"]);
+    loop {
+        let item = next(&mut monitor).await.expect("no error");
+        if item.event().command()[0] == "ECHO" {
+            assert_eq!(item.node().to_string(), stopped.address());
+            break;
         }
-        let shown = read_to_marks(&mut monitor, marks).await;
-        written.check(&shown);
-        let causes: Vec<(GapCause, String)> = shown
-            .gaps
-            .iter()
-            .map(|gap| (gap.cause(), gap.node().expect("of one").to_string()))
-            .collect();
-        assert_eq!(
-            causes,
-            [
-                (GapCause::Failover, replica.address()),
-                (GapCause::Failover, elected.address()),
-                (GapCause::NodeJoined, joined.address()),
-                (GapCause::NodeLeft, joined.address()),
-            ]
-        );
-        assert!(written.len() > shown.gaps.len());
-    });
+    }
 }
 
-#[test]
-fn mo_03_a_node_that_is_lost_holds_up_no_other_and_comes_back_with_a_gap() {
-    on_own(primaries, |case| async move {
-        let config = case
-            .config()
-            .ping_interval(Duration::from_millis(300))
-            .ping_timeout(Duration::from_millis(700));
-        let client = case.client_with(config).await;
-        let nodes = case.cluster.primaries();
-        let [stopped, other, down] = &nodes[..] else {
-            panic!("three")
-        };
-        // One cannot be reached at the beginning.
-        down.kill();
-        let mut monitor = client.monitor_of(false).await.expect("it opens");
-        let statuses = monitor.nodes();
-        let status = statuses
+async fn mo_03_a_node_that_refuses_is_an_error_that_names_it(case: Case) {
+    let nodes = case.cluster.nodes();
+    for node in &nodes {
+        node.admin([
+            "ACL", "SETUSER", "ada", "on", ">secret", "+@all", "~*", "&*",
+        ]);
+    }
+    nodes[1].admin(["ACL", "SETUSER", "ada", "-monitor"]);
+    let config = case.config().username("ada").password("secret");
+    let client = case.client_with(config).await;
+    let error = match client.monitor_of(false).await {
+        Err(error) => error,
+        Ok(monitor) => panic!("it has opened: {:?}", monitor.nodes()),
+    };
+    assert!(error.is_no_permission(), "{error:?}");
+    assert_eq!(
+        error.node().expect("of one").to_string(),
+        nodes[1].address()
+    );
+    nodes[1].admin(["ACL", "SETUSER", "ada", "+monitor"]);
+    let mut monitor = client.monitor_of(false).await.expect("it opens");
+    assert_eq!(shown_nodes(&monitor).len(), 3);
+
+    // Later it is told, and asked again.
+    nodes[2].admin(["ACL", "SETUSER", "ada", "-monitor"]);
+    nodes[2].admin(["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+    let refused = self::error(&mut monitor).await;
+    assert!(refused.is_no_permission(), "{refused:?}");
+    let node = refused.node().expect("of one").to_string();
+    assert_eq!(node, nodes[2].address());
+    nodes[2].admin(["ACL", "SETUSER", "ada", "+monitor"]);
+    let gap = self::error(&mut monitor).await;
+    assert_eq!(gap.gap().expect("a gap").node(), gap.node());
+    let node = gap.node().expect("of one").to_string();
+    assert_eq!(node, nodes[2].address());
+    drop(monitor);
+    eventually("nobody monitors", || {
+        nodes
             .iter()
-            .find(|status| status.node().to_string() == down.address())
-            .expect("it is known");
-        assert!(!status.is_connected() && status.error().is_some());
-        down.restart();
-        let gap = error(&mut monitor).await;
-        assert_eq!(gap.kind(), ErrorKind::Connection, "{gap:?}");
-        assert_eq!(gap.node().expect("of one").to_string(), down.address());
-        let gap = gap.gap().cloned().expect("a gap");
-        assert_eq!(gap.node().expect("of one").to_string(), down.address());
-
-        // One falls silent. What the others run is shown all the same.
-        let key = key_of(other, "others");
-        stopped.stop_process();
-        other.admin(["SET", &key, "here"]);
-        let (shown, node) = next_set(&mut monitor, "others").await;
-        assert_eq!((shown, node), (key, other.address()));
-        eventually("its silence is noticed", || {
-            !shown_nodes(&monitor).contains(&stopped.address())
-        })
-        .await;
-        stopped.continue_process();
-        let gap = error(&mut monitor).await;
-        let gap = gap.gap().expect("a gap");
-        assert_eq!(gap.node().expect("of one").to_string(), stopped.address());
-        assert!(gap.dropped().is_none());
-        stopped.admin(["ECHO", "it is back"]);
-        loop {
-            let item = next(&mut monitor).await.expect("no error");
-            if item.event().command()[0] == "ECHO" {
-                assert_eq!(item.node().to_string(), stopped.address());
-                break;
-            }
-        }
-    });
-}
-
-#[test]
-fn mo_03_a_node_that_refuses_is_an_error_that_names_it() {
-    on_own(primaries, |case| async move {
-        let nodes = case.cluster.nodes();
-        for node in &nodes {
-            node.admin([
-                "ACL", "SETUSER", "ada", "on", ">secret", "+@all", "~*", "&*",
-            ]);
-        }
-        nodes[1].admin(["ACL", "SETUSER", "ada", "-monitor"]);
-        let config = case.config().username("ada").password("secret");
-        let client = case.client_with(config).await;
-        let error = match client.monitor_of(false).await {
-            Err(error) => error,
-            Ok(monitor) => panic!("it has opened: {:?}", monitor.nodes()),
-        };
-        assert!(error.is_no_permission(), "{error:?}");
-        assert_eq!(
-            error.node().expect("of one").to_string(),
-            nodes[1].address()
-        );
-        nodes[1].admin(["ACL", "SETUSER", "ada", "+monitor"]);
-        let mut monitor = client.monitor_of(false).await.expect("it opens");
-        assert_eq!(shown_nodes(&monitor).len(), 3);
-
-        // Later it is told, and asked again.
-        nodes[2].admin(["ACL", "SETUSER", "ada", "-monitor"]);
-        nodes[2].admin(["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
-        let refused = self::error(&mut monitor).await;
-        assert!(refused.is_no_permission(), "{refused:?}");
-        let node = refused.node().expect("of one").to_string();
-        assert_eq!(node, nodes[2].address());
-        nodes[2].admin(["ACL", "SETUSER", "ada", "+monitor"]);
-        let gap = self::error(&mut monitor).await;
-        assert_eq!(gap.gap().expect("a gap").node(), gap.node());
-        let node = gap.node().expect("of one").to_string();
-        assert_eq!(node, nodes[2].address());
-        drop(monitor);
-        eventually("nobody monitors", || {
-            nodes
-                .iter()
-                .all(|node| !node.cli(["CLIENT", "LIST"]).contains(" flags=O "))
-        })
-        .await;
-    });
+            .all(|node| !node.cli(["CLIENT", "LIST"]).contains(" flags=O "))
+    })
+    .await;
 }

@@ -122,10 +122,6 @@ impl Written {
         );
         assert!((20..MOST).contains(&writes.len()));
     }
-
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
-    }
 }
 
 /// A slot that none of the numbered keys lies in.

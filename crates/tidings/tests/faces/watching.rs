@@ -1,12 +1,15 @@
-//! What shows what servers do: the monitor of a cluster, with the methods that both faces have.
+//! What shows what servers do: the monitor of a cluster, keyspace events, with the methods that both faces have.
 
 use std::time::Duration;
 
-use tidings::blocking;
-use tidings::{ClusterMonitorEvent, Commands, NodeStatus, Result};
+use tidings::{
+    ClusterMonitorEvent, Commands, KeyspaceEvent, NodeStatus, Notifications, Overflow, Result,
+    ToArg, ToArgs, blocking,
+};
 
 use super::cluster::{ClusterClient, Faced};
 use super::waiting::here;
+use super::{Client, Faced as FacedClient};
 
 /// A monitor of a cluster.
 pub(crate) enum ClusterMonitor {
@@ -84,6 +87,106 @@ impl ClusterMonitor {
                 next.ok().map(|item| item.expect("the stream goes on"))
             }
             Self::Blocking(monitor) => here(|| monitor.timeout_iter(within).next()),
+        }
+    }
+}
+
+/// Makes keyspace events.
+pub(crate) enum KeyspaceEventsBuilder {
+    Asynchronous(tidings::KeyspaceEventsBuilder),
+    Blocking(blocking::KeyspaceEventsBuilder),
+}
+
+/// Keyspace events.
+pub(crate) enum KeyspaceEvents {
+    Asynchronous(tidings::KeyspaceEvents),
+    Blocking(blocking::KeyspaceEvents),
+}
+
+impl Client {
+    pub(crate) fn keyspace_events(&self, keys: impl ToArg) -> KeyspaceEventsBuilder {
+        match &self.face {
+            FacedClient::Asynchronous(client) => {
+                KeyspaceEventsBuilder::Asynchronous(client.keyspace_events(keys))
+            }
+            FacedClient::Blocking(client) => {
+                KeyspaceEventsBuilder::Blocking(client.keyspace_events(keys))
+            }
+        }
+    }
+}
+
+impl ClusterClient {
+    pub(crate) fn keyspace_events(&self, keys: impl ToArg) -> KeyspaceEventsBuilder {
+        match &self.face {
+            Faced::Asynchronous(client) => {
+                KeyspaceEventsBuilder::Asynchronous(client.keyspace_events(keys))
+            }
+            Faced::Blocking(client) => {
+                KeyspaceEventsBuilder::Blocking(client.keyspace_events(keys))
+            }
+        }
+    }
+}
+
+macro_rules! on_builder {
+    ($builder:expr, $it:ident => $set:expr) => {
+        match $builder {
+            KeyspaceEventsBuilder::Asynchronous($it) => KeyspaceEventsBuilder::Asynchronous($set),
+            KeyspaceEventsBuilder::Blocking($it) => KeyspaceEventsBuilder::Blocking($set),
+        }
+    };
+}
+
+impl KeyspaceEventsBuilder {
+    pub(crate) fn operations<S>(self, operations: impl ToArgs<S>) -> Self {
+        on_builder!(self, it => it.operations(operations))
+    }
+
+    pub(crate) fn database(self, number: u32) -> Self {
+        on_builder!(self, it => it.database(number))
+    }
+
+    pub(crate) fn all_databases(self) -> Self {
+        on_builder!(self, it => it.all_databases())
+    }
+
+    pub(crate) fn notifications(self, notifications: Notifications) -> Self {
+        on_builder!(self, it => it.notifications(notifications))
+    }
+
+    pub(crate) fn queue(self, events: usize, bytes: usize) -> Self {
+        on_builder!(self, it => it.queue(events, bytes))
+    }
+
+    pub(crate) fn overflow(self, overflow: Overflow) -> Self {
+        on_builder!(self, it => it.overflow(overflow))
+    }
+
+    pub(crate) async fn open(self) -> Result<KeyspaceEvents> {
+        match self {
+            Self::Asynchronous(builder) => builder.await.map(KeyspaceEvents::Asynchronous),
+            Self::Blocking(builder) => here(|| builder.open()).map(KeyspaceEvents::Blocking),
+        }
+    }
+}
+
+impl KeyspaceEvents {
+    pub(crate) fn nodes(&self) -> Vec<NodeStatus> {
+        match self {
+            Self::Asynchronous(events) => events.nodes(),
+            Self::Blocking(events) => events.nodes(),
+        }
+    }
+
+    /// The next item, if one comes within this time, or nothing more comes.
+    pub(crate) async fn next(&mut self, within: Duration) -> Option<Result<KeyspaceEvent>> {
+        match self {
+            Self::Asynchronous(events) => {
+                let next = tokio::time::timeout(within, events.next()).await;
+                next.ok().flatten()
+            }
+            Self::Blocking(events) => here(|| events.timeout_iter(within).next()),
         }
     }
 }

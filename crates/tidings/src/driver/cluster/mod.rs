@@ -19,7 +19,7 @@ use tokio::sync::{Semaphore, watch};
 
 pub(crate) use follow::{Job, is_lost, redirect_in, single};
 pub(crate) use node::NodeLink;
-pub(crate) use node_place::NodePlace;
+pub(crate) use node_place::{NodePlace, address_of};
 pub(crate) use routes::Routes;
 
 use crate::config::Config;

@@ -73,7 +73,7 @@ impl NodeStates {
     }
 
     /// There is a line to this node from now on.
-    pub(super) fn add(self: &Arc<Self>, node: Address) -> NodeState {
+    pub(crate) fn add(self: &Arc<Self>, node: Address) -> NodeState {
         self.change(|inner| {
             inner.states.insert(node.clone(), State::Beginning);
         });
@@ -91,12 +91,12 @@ impl NodeStates {
     }
 
     /// All that there are at the beginning were added.
-    pub(super) fn complete(&self) {
+    pub(crate) fn complete(&self) {
         self.change(|inner| inner.is_complete = true);
     }
 
     /// There will be no more.
-    pub(super) fn end(&self, error: Error) {
+    pub(crate) fn end(&self, error: Error) {
         self.change(|inner| inner.ended = Some(error));
     }
 
@@ -185,6 +185,20 @@ impl NodeState {
     /// It does not, or not any more.
     pub(crate) fn failed(&self, error: &Error) {
         self.set(State::Failed(error.clone()));
+    }
+
+    /// The node is at another address from now on.
+    pub(crate) fn move_to(&mut self, node: Address) {
+        let former = std::mem::replace(&mut self.node, node.clone());
+        self.states.change(|inner| {
+            let state = inner.states.remove(&former).unwrap_or(State::Beginning);
+            inner.states.insert(node, state);
+        });
+    }
+
+    /// There will be no line any more.
+    pub(crate) fn end(&self, error: Error) {
+        self.states.end(error);
     }
 
     fn set(&self, state: State) {
