@@ -20,12 +20,14 @@ use crate::driver::supervise;
 use crate::error::{Error, Result};
 use crate::keyspace::KeyspaceEventsBuilder;
 use crate::monitor::MonitorBuilder;
+use crate::options::ScanOptions;
 use crate::pipeline::Pipeline;
 use crate::pool::Pool;
 use crate::pubsub::PubSubBuilder;
 use crate::pubsub::home::Home;
 use crate::receiver::{Sender, Senders, of_kind, unsubscribe};
 use crate::run::Run;
+use crate::scan::ScanKeys;
 use crate::script::ScriptCall;
 use crate::subscription::hub::{Hub, Hubbed};
 use crate::subscription::{Source, SubscribeTo};
@@ -289,6 +291,32 @@ impl Client {
     /// No connection can be made, or the server refuses: `MONITOR` is of the ACL categories `@admin` and `@dangerous`.
     pub fn monitor(&self) -> MonitorBuilder {
         MonitorBuilder::new(self.clone())
+    }
+
+    /// A stream of all keys of the client's database (`SCAN`). Nothing is sent before it is read.
+    ///
+    /// ```no_run
+    /// # async fn example(client: tidings::Client) -> tidings::Result<()> {
+    /// let mut keys = client.scan_keys();
+    /// while let Some(key) = keys.next().await {
+    ///     let key: String = key?;
+    ///     println!("{key}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// A key may come twice; one that is there all the time comes. More stands at [`ScanKeys`].
+    pub fn scan_keys<K: FromReply + Send + 'static>(&self) -> ScanKeys<K> {
+        self.scan_keys_with(ScanOptions::new())
+    }
+
+    /// The same with options: only some keys, or more or fewer of them a call, which are 250 unless told.
+    pub fn scan_keys_with<K: FromReply + Send + 'static>(
+        &self,
+        options: ScanOptions,
+    ) -> ScanKeys<K> {
+        ScanKeys::of_client(self.clone(), options)
     }
 
     /// Makes [`KeyspaceEvents`](crate::KeyspaceEvents): a stream of what is done to the keys that match a pattern (`*` for

@@ -37,6 +37,7 @@
 //! | handlers that run in the background | [`PubSub::spawn`], [`PubSubTask`] |
 //! | many light subscribers over one connection | [`Subscription`] |
 //! | many channels and patterns into one consumer | [`Receiver`] |
+//! | all keys, of a cluster too | [`Client::scan_keys`], [`ClusterClient::scan_keys`] |
 //! | many commands in one go, as a transaction or not | [`Pipeline`] |
 //! | reading, and writing only if nobody else wrote meanwhile | [`Client::transaction`]; [`Watch`] for each step |
 //! | Lua on the server | [`Script`] |
@@ -73,6 +74,7 @@ mod pool;
 mod pubsub;
 mod receiver;
 mod run;
+mod scan;
 mod script;
 mod subscription;
 mod transaction;
@@ -105,6 +107,7 @@ pub use receiver::{
 pub use run::Run;
 #[cfg(feature = "tls")]
 pub use rustls;
+pub use scan::ScanKeys;
 pub use script::Script;
 #[doc(hidden)]
 pub use script::ScriptCall;

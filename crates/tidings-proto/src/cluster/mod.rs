@@ -9,6 +9,7 @@ mod policy;
 mod redirect;
 #[cfg(test)]
 mod replies;
+mod scan;
 mod sharded;
 mod slot;
 mod split;
@@ -23,6 +24,7 @@ pub use node::{Address, Endpoint, Health, Node, Role};
 pub use plan::{GroupedCommand, NodeGroup, PipelinePlan, PipelineRefusal, Plan, Problem};
 pub use policy::{Policy, Target};
 pub use redirect::{Next, Redirect, RedirectLimits, Redirections};
+pub use scan::{Holdings, KeyScan, NextNode};
 pub use sharded::{LineId, Opening, ShardedSubscriptions};
 pub use slot::{CommandSlot, Slot};
 pub use split::{Split, SplitPart};

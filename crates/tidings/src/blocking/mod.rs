@@ -39,6 +39,7 @@
 //! | many light subscribers | [`Subscription`] | [`tidings::Subscription`](crate::Subscription) |
 //! | many names into one consumer | [`Receiver`] | [`tidings::Receiver`](crate::Receiver) |
 //! | subscribing from elsewhere | [`PubSubHandle`] | [`tidings::PubSubHandle`](crate::PubSubHandle) |
+//! | all keys | [`ScanKeys`], an [`Iterator`] | [`tidings::ScanKeys`](crate::ScanKeys), a `Stream` |
 //! | what is done to keys | [`KeyspaceEvents`], an [`Iterator`] | [`tidings::KeyspaceEvents`](crate::KeyspaceEvents), a `Stream` |
 //! | every command that a server runs | [`Monitor`], an [`Iterator`] | [`tidings::Monitor`](crate::Monitor), a `Stream` |
 //! | or all nodes of a cluster | [`ClusterMonitor`] | [`tidings::ClusterMonitor`](crate::ClusterMonitor) |
@@ -75,6 +76,7 @@ mod pipeline;
 mod pubsub;
 mod receiver;
 mod runtime;
+mod scan;
 mod subscription;
 mod timeout_iter;
 mod watch;
@@ -87,6 +89,7 @@ pub use pipeline::Pipeline;
 pub use pubsub::{PubSub, PubSubBuilder, PubSubHandle, PubSubThread, ShardedPubSub};
 pub use receiver::{Receiver, ReceiverBuilder};
 pub(crate) use runtime::wait;
+pub use scan::ScanKeys;
 pub use subscription::{Subscription, SubscriptionBuilder};
 pub use timeout_iter::{ReadWithin, TimeoutIter};
 pub use watch::Watch;

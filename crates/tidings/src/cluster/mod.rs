@@ -23,10 +23,12 @@ use crate::driver::place::Place;
 use crate::error::{Error, Result};
 use crate::keyspace::KeyspaceEventsBuilder;
 use crate::monitor::ClusterMonitorBuilder;
+use crate::options::ScanOptions;
 use crate::pool;
 use crate::pubsub::home::{Home, NodeChoice, NodesChoice, access};
 use crate::pubsub::{OneNode, PubSubBuilder, Sharded, one_name};
 use crate::receiver::{Senders, of_kind, unsubscribe};
+use crate::scan::ScanKeys;
 use crate::script::ScriptCall;
 use crate::subscription::hub::{Hub, Hubbed};
 use crate::subscription::{Source, SubscribeTo};
@@ -207,6 +209,35 @@ impl ClusterClient {
     /// No node can be reached; or one of them refuses: `MONITOR` is of the ACL categories `@admin` and `@dangerous`.
     pub fn monitor(&self) -> ClusterMonitorBuilder {
         ClusterMonitorBuilder::new(self.clone())
+    }
+
+    /// A stream of all keys of all nodes (`SCAN`), one primary after the other. Nothing is sent before it is read.
+    ///
+    /// ```no_run
+    /// # async fn example(cluster: tidings::ClusterClient) -> tidings::Result<()> {
+    /// use tidings::options::ScanOptions;
+    ///
+    /// let mut keys = cluster.scan_keys_with(ScanOptions::new().pattern("user:*"));
+    /// while let Some(key) = keys.next().await {
+    ///     let key: String = key?;
+    ///     println!("{key}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// A key may come twice; one that is there all the time comes, also if its slot moves meanwhile or its node fails over.
+    /// More stands at [`ScanKeys`].
+    pub fn scan_keys<K: FromReply + Send + 'static>(&self) -> ScanKeys<K> {
+        self.scan_keys_with(ScanOptions::new())
+    }
+
+    /// The same with options: only some keys, or more or fewer of them a call, which are 250 unless told.
+    pub fn scan_keys_with<K: FromReply + Send + 'static>(
+        &self,
+        options: ScanOptions,
+    ) -> ScanKeys<K> {
+        ScanKeys::of_cluster(self.clone(), options)
     }
 
     /// Makes [`KeyspaceEvents`](crate::KeyspaceEvents): a stream of what is done to the keys that match a pattern (`*` for

@@ -397,3 +397,13 @@ options! {
         }
     }
 }
+
+impl ScanOptions {
+    /// The same, with this count if none was chosen.
+    pub(crate) fn with_usual_count(self, count: i64) -> Self {
+        match self.count.is_empty() {
+            true => self.count(count),
+            false => self,
+        }
+    }
+}

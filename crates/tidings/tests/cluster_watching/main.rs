@@ -10,6 +10,7 @@ mod faces;
 mod following;
 mod keyspace;
 mod monitor;
+mod scanning;
 #[path = "../support/mod.rs"]
 mod support;
 mod writing;

@@ -1,10 +1,11 @@
-//! What shows what servers do: the monitor of a cluster, keyspace events, with the methods that both faces have.
+//! What shows what servers do and have: the monitor of a cluster, keyspace events, all keys, with the methods that both
+//! faces have.
 
 use std::time::Duration;
 
 use tidings::{
-    ClusterMonitorEvent, Commands, KeyspaceEvent, NodeStatus, Notifications, Overflow, Result,
-    ToArg, ToArgs, blocking,
+    ClusterMonitorEvent, Commands, FromReply, KeyspaceEvent, NodeStatus, Notifications, Overflow,
+    Result, ToArg, ToArgs, blocking, options::ScanOptions,
 };
 
 use super::cluster::{ClusterClient, Faced};
@@ -188,5 +189,49 @@ impl KeyspaceEvents {
             }
             Self::Blocking(events) => here(|| events.timeout_iter(within).next()),
         }
+    }
+}
+
+/// All keys.
+pub(crate) enum ScanKeys<K> {
+    Asynchronous(tidings::ScanKeys<K>),
+    Blocking(blocking::ScanKeys<K>),
+}
+
+impl Client {
+    pub(crate) fn scan<K: FromReply + Send + 'static>(&self, options: ScanOptions) -> ScanKeys<K> {
+        match &self.face {
+            FacedClient::Asynchronous(client) => {
+                ScanKeys::Asynchronous(client.scan_keys_with(options))
+            }
+            FacedClient::Blocking(client) => ScanKeys::Blocking(client.scan_keys_with(options)),
+        }
+    }
+}
+
+impl ClusterClient {
+    pub(crate) fn scan<K: FromReply + Send + 'static>(&self, options: ScanOptions) -> ScanKeys<K> {
+        match &self.face {
+            Faced::Asynchronous(client) => ScanKeys::Asynchronous(client.scan_keys_with(options)),
+            Faced::Blocking(client) => ScanKeys::Blocking(client.scan_keys_with(options)),
+        }
+    }
+}
+
+impl<K: FromReply + Send + 'static> ScanKeys<K> {
+    pub(crate) async fn next(&mut self) -> Option<Result<K>> {
+        match self {
+            Self::Asynchronous(keys) => keys.next().await,
+            Self::Blocking(keys) => here(|| keys.next()),
+        }
+    }
+
+    /// All that are left.
+    pub(crate) async fn all(&mut self) -> Vec<K> {
+        let mut all = Vec::new();
+        while let Some(key) = self.next().await {
+            all.push(key.expect("no error"));
+        }
+        all
     }
 }
