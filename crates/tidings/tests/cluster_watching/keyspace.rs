@@ -91,6 +91,20 @@ async fn keyspace_events_of_all_primaries_come_once_with_their_node_and_follow_s
     assert_eq!(seen, expected.collect());
     assert_quiet(&mut events).await;
 
+    // A full queue holds up all connections, and lets all go on.
+    let builder = client.keyspace_events("few:*").queue(3, 1 << 20);
+    let mut slow = builder.open().await.expect("it opens");
+    let few: BTreeSet<String> = (0..300).map(|n| format!("few:{n}")).collect();
+    for key in &few {
+        client.set(key, 1).await.expect("it is set");
+    }
+    let mut read = BTreeSet::new();
+    for _ in &few {
+        read.insert(key_event(&mut slow).await.key_str().into_owned());
+    }
+    assert_eq!(read, few);
+    assert_quiet(&mut slow).await;
+
     // A slot moves. Both nodes tell of it, and then the other one.
     let key = "k:7".to_owned();
     let before = case.cluster.owner_of(slot_of(&key));
