@@ -10,6 +10,7 @@
 //! - [`Transaction`] goes along the replies to a `MULTI`; [`monitor`] is a connection that shows what the server runs.
 //! - [`Command`] is one on its way, and [`CommandRef`] knows of it where its keys are, whether it waits, and what it does
 //!   to its connection.
+//! - [`keyspace`] knows the channels of keyspace notifications.
 //! - [`cluster`] knows the slots and nodes of a cluster, and which of them a command goes to.
 //! - [`Decoder`], [`Reply`] and [`CommandWriter`] read and write RESP2 and RESP3; [`FromReply`] and [`ToArgs`] are the
 //!   bridge to Rust's types.
@@ -30,6 +31,7 @@ pub mod cluster;
 mod connection;
 mod handshake;
 mod keepalive;
+pub mod keyspace;
 #[cfg(any(test, feature = "fuzzing"))]
 mod model;
 pub mod monitor;

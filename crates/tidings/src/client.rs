@@ -6,7 +6,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use tidings_proto::pubsub::SubscriptionKind;
-use tidings_proto::{Charset, Command, FromReply, ToArgs, cmd};
+use tidings_proto::{Charset, Command, FromReply, ToArg, ToArgs, cmd};
 use tokio::runtime::Handle;
 
 use crate::commands::Commands;
@@ -19,13 +19,16 @@ use crate::driver::place::Place;
 use crate::driver::sentinel::SentinelPlace;
 use crate::driver::supervise;
 use crate::error::{Error, Result};
+use crate::keyspace::KeyspaceEventsBuilder;
 use crate::monitor::MonitorBuilder;
+use crate::options::ScanOptions;
 use crate::pipeline::Pipeline;
 use crate::pool::Pool;
 use crate::pubsub::PubSubBuilder;
 use crate::pubsub::home::Home;
 use crate::receiver::{Sender, Senders, of_kind, unsubscribe};
 use crate::run::Run;
+use crate::scan::ScanKeys;
 use crate::script::ScriptCall;
 use crate::subscription::hub::{Hub, Hubbed};
 use crate::subscription::{Source, SubscribeTo};
@@ -294,6 +297,57 @@ impl Client {
     /// No connection can be made, or the server refuses: `MONITOR` is of the ACL categories `@admin` and `@dangerous`.
     pub fn monitor(&self) -> MonitorBuilder {
         MonitorBuilder::new(self.clone())
+    }
+
+    /// A stream of all keys of the client's database (`SCAN`). Nothing is sent before it is read.
+    ///
+    /// ```no_run
+    /// # async fn example(client: tidings::Client) -> tidings::Result<()> {
+    /// let mut keys = client.scan_keys();
+    /// while let Some(key) = keys.next().await {
+    ///     let key: String = key?;
+    ///     println!("{key}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// A key may come twice; one that is there all the time comes. More stands at [`ScanKeys`].
+    pub fn scan_keys<K: FromReply + Send + 'static>(&self) -> ScanKeys<K> {
+        self.scan_keys_with(ScanOptions::new())
+    }
+
+    /// The same with options: only some keys, or more or fewer of them a call, which are 250 unless told.
+    pub fn scan_keys_with<K: FromReply + Send + 'static>(
+        &self,
+        options: ScanOptions,
+    ) -> ScanKeys<K> {
+        ScanKeys::of_client(self.clone(), options)
+    }
+
+    /// Makes [`KeyspaceEvents`](crate::KeyspaceEvents): a stream of what is done to the keys that match a pattern (`*` for
+    /// all), over a connection of its own that subscribes to the server's keyspace notifications. Nothing is sent before it
+    /// is awaited.
+    ///
+    /// ```no_run
+    /// # async fn example(client: tidings::Client) -> tidings::Result<()> {
+    /// let mut events = client.keyspace_events("user:*").operations(["set", "expired"]).await?;
+    /// while let Some(event) = events.next().await {
+    ///     println!("{:?}", event?);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// The events are those of the client's database unless the builder is told otherwise. In a pattern `*`, `?`, `[` and
+    /// `\\` have a meaning; [`escape_pattern`](crate::escape_pattern) takes it from them, for a key that has them in its name.
+    ///
+    /// # Errors
+    ///
+    /// No connection can be made; the server does not send the notifications that are wanted, or does not say so, as
+    /// the builder's [`notifications`](KeyspaceEventsBuilder::notifications) has it; or it refuses the channels.
+    pub fn keyspace_events(&self, keys: impl ToArg) -> KeyspaceEventsBuilder {
+        KeyspaceEventsBuilder::of_client(self.clone(), &keys)
     }
 
     #[inline]

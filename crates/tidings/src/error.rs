@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tidings_proto::cluster::Address;
 use tidings_proto::{ArgError, ServerError};
 
 use crate::pubsub::{Gap, Message};
@@ -42,6 +43,7 @@ struct Inner {
     raw_message: Option<Message>,
     command: Option<usize>,
     gap: Option<Gap>,
+    node: Option<Address>,
 }
 
 /// Whose fault an [`Error`] is.
@@ -89,6 +91,7 @@ impl Error {
             raw_message: None,
             command: None,
             gap: None,
+            node: None,
         }))
     }
 
@@ -154,6 +157,11 @@ impl Error {
         self
     }
 
+    pub(crate) fn at_node(mut self, node: Address) -> Self {
+        self.inner_mut().node = Some(node);
+        self
+    }
+
     pub(crate) fn with_may_have_run(mut self, may_have_run: bool) -> Self {
         self.inner_mut().may_have_run = may_have_run;
         self
@@ -204,9 +212,16 @@ impl Error {
     }
 
     /// What is missing in the place of a stream where this error stands, if anything is: of a
-    /// [`Monitor`](crate::Monitor), whose connection was lost or whose queue was full.
+    /// [`Monitor`](crate::Monitor), whose connection was lost or whose queue was full, or of a
+    /// [`ClusterMonitor`](crate::ClusterMonitor).
     pub fn gap(&self) -> Option<&Gap> {
         self.0.gap.as_ref()
+    }
+
+    /// The node that it is about, in a stream of what many nodes of a cluster show: a
+    /// [`ClusterMonitor`](crate::ClusterMonitor), or [`KeyspaceEvents`](crate::KeyspaceEvents).
+    pub fn node(&self) -> Option<&Address> {
+        self.0.node.as_ref()
     }
 
     /// The connection could not be made or was lost.
@@ -262,6 +277,9 @@ impl fmt::Debug for Error {
         }
         if let Some(gap) = &self.0.gap {
             debug.field("gap", gap);
+        }
+        if let Some(node) = &self.0.node {
+            debug.field("node", node);
         }
         if let Some(source) = &self.0.source {
             debug.field("source", source);

@@ -37,10 +37,12 @@
 //! | handlers that run in the background | [`PubSub::spawn`], [`PubSubTask`] |
 //! | many light subscribers over one connection | [`Subscription`] |
 //! | many channels and patterns into one consumer | [`Receiver`] |
+//! | all keys, of a cluster too | [`Client::scan_keys`], [`ClusterClient::scan_keys`] |
 //! | many commands in one go, as a transaction or not | [`Pipeline`] |
 //! | reading, and writing only if nobody else wrote meanwhile | [`Client::transaction`]; [`Watch`] for each step |
 //! | Lua on the server | [`Script`] |
-//! | every command that a server runs | [`Monitor`] |
+//! | what is done to keys, by keyspace notifications | [`KeyspaceEvents`] |
+//! | every command that a server runs, or all nodes of a cluster | [`Monitor`], [`ClusterMonitor`] |
 //! | all of this in threads, without a runtime | [`blocking`] |
 //! | what you know from redis-py, aredis, coredis or aioredis | [`guides`] |
 //! | URLs, times, TLS, [sentinels](Config#sentinel), how many connections | [`Config`] |
@@ -64,6 +66,7 @@ mod error;
 // Pages, and no code.
 #[cfg(all(any(doc, doctest), feature = "blocking"))]
 pub mod guides;
+mod keyspace;
 mod monitor;
 mod net;
 mod pipeline;
@@ -71,6 +74,7 @@ mod pool;
 mod pubsub;
 mod receiver;
 mod run;
+mod scan;
 mod script;
 mod subscription;
 mod transaction;
@@ -83,8 +87,12 @@ pub use commands::{Commands, options};
 #[cfg(feature = "tls")]
 pub use config::TlsConfig;
 pub use config::{Config, IntoClusterConfig, IntoConfig, ProtocolVersion};
+pub use driver::every_node::NodeStatus;
 pub use error::{Error, ErrorKind, Result};
-pub use monitor::{Monitor, MonitorBuilder};
+pub use keyspace::{KeyEvent, KeyspaceEvent, KeyspaceEvents, KeyspaceEventsBuilder, Notifications};
+pub use monitor::{
+    ClusterMonitor, ClusterMonitorBuilder, ClusterMonitorEvent, Monitor, MonitorBuilder,
+};
 pub use pipeline::{Execute, ExecuteEach, FromReplies, Pipeline, Replies};
 #[cfg(feature = "json")]
 pub use pubsub::Json;
@@ -99,12 +107,14 @@ pub use receiver::{
 pub use run::Run;
 #[cfg(feature = "tls")]
 pub use rustls;
+pub use scan::ScanKeys;
 pub use script::Script;
 #[doc(hidden)]
 pub use script::ScriptCall;
 #[doc(hidden)]
 pub use subscription::Source;
 pub use subscription::{Names, SubscribeTo, Subscription, SubscriptionBuilder};
+pub use tidings_proto::keyspace::escape_pattern;
 pub use tidings_proto::monitor::{MonitorClient, MonitorEvent};
 pub use tidings_proto::pubsub::{SubscriptionKind, SubscriptionState, SubscriptionStatus};
 pub use tidings_proto::{

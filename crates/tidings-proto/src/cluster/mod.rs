@@ -1,5 +1,6 @@
 //! A cluster without I/O: where keys lie, which nodes there are, and what a command becomes that several nodes run.
 
+mod following;
 mod map;
 mod merge;
 mod node;
@@ -8,17 +9,22 @@ mod policy;
 mod redirect;
 #[cfg(test)]
 mod replies;
+mod scan;
 mod sharded;
 mod slot;
 mod split;
+#[cfg(test)]
+mod testing;
 mod topology;
 
+pub use following::{Following, FollowingStep, Missed, NodeFollower};
 pub use map::{Access, Learned, NodeChange, Shard, SlotMap};
 pub use merge::{Merge, NodeReply};
 pub use node::{Address, Endpoint, Health, Node, Role};
 pub use plan::{GroupedCommand, NodeGroup, PipelinePlan, PipelineRefusal, Plan, Problem};
 pub use policy::{Policy, Target};
 pub use redirect::{Next, Redirect, RedirectLimits, Redirections};
+pub use scan::{Holdings, KeyScan, NextNode};
 pub use sharded::{LineId, Opening, ShardedSubscriptions};
 pub use slot::{CommandSlot, Slot};
 pub use split::{Split, SplitPart};

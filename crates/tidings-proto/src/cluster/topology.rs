@@ -142,23 +142,26 @@ impl Topology {
     /// Of what several nodes told at about the same time, what most of them say of the slots and their primaries, and
     /// how many say so. A node that has lost sight of the others, or has not yet heard what is new, is outvoted.
     ///
-    /// Of as many, those count who see more of the nodes in good health: who is cut off takes all others for failed.
+    /// Of those, it is what most of them say of the replicas and of who failed: a replica that is cut off says of the slots
+    /// what all say. Of as many, those count who know of more nodes that failed, as it takes most of the primaries to
+    /// agree on that: who is cut off takes nobody for failed.
     pub fn most_agreed(told: &[Self]) -> Option<(&Self, usize)> {
         let claims: Vec<Vec<Claim<'_>>> = told.iter().map(Self::claims).collect();
-        let votes = |place: usize| {
-            let same = claims
-                .iter()
-                .filter(|other| claims.get(place) == Some(*other));
-            same.count()
+        let views: Vec<Vec<View<'_>>> = told.iter().map(Self::views).collect();
+        let rank = |place: usize, one: &Self| {
+            let agree = |other: &usize| claims.get(place) == claims.get(*other);
+            let votes = (0..told.len()).filter(agree).count();
+            let see_the_same = |other: &usize| views.get(place) == views.get(*other);
+            let agreed = (0..told.len()).filter(agree).filter(see_the_same).count();
+            (votes, agreed, one.failed_nodes())
         };
-        let voted = told
+        let ranked = told
             .iter()
             .enumerate()
-            .map(|(place, one)| (one, votes(place)));
+            .map(|(place, one)| (one, rank(place, one)));
         // The last of several is given, and the first is wanted.
-        voted
-            .rev()
-            .max_by_key(|(one, votes)| (*votes, one.healthy_nodes()))
+        let most = ranked.rev().max_by_key(|(_, rank)| *rank);
+        most.map(|(one, (votes, ..))| (one, votes))
     }
 
     /// Which slots whose are, in one order.
@@ -174,9 +177,22 @@ impl Topology {
         claims
     }
 
-    fn healthy_nodes(&self) -> usize {
+    /// Whom each node belongs to and whether it failed, in one order.
+    fn views(&self) -> Vec<View<'_>> {
+        let mut views: Vec<View<'_>> = Vec::new();
+        for shard in &self.shards {
+            let primary = shard.nodes.iter().find(|node| node.is_primary());
+            let primary = primary.map(Node::identity);
+            let nodes = shard.nodes.iter();
+            views.extend(nodes.map(|node| (node.identity(), primary, has_failed(node))));
+        }
+        views.sort_unstable();
+        views
+    }
+
+    fn failed_nodes(&self) -> usize {
         let nodes = self.shards.iter().flat_map(|shard| &shard.nodes);
-        nodes.filter(|node| node.health == Health::Online).count()
+        nodes.filter(|node| has_failed(node)).count()
     }
 
     /// The shards, in the order in which they were told.
@@ -196,8 +212,15 @@ impl Topology {
     }
 }
 
+fn has_failed(node: &Node) -> bool {
+    node.health == Health::Failed
+}
+
 /// The first and the last slot of a range, and whose it is.
 type Claim<'a> = (u16, u16, Option<(&'a str, u16)>);
+
+/// A node, the primary of its shard, and whether it failed.
+type View<'a> = ((&'a str, u16), Option<(&'a str, u16)>, bool);
 
 /// First and last of each range, one behind the other.
 fn ranges(mut numbers: Elements<'_>) -> Result<Vec<RangeInclusive<u16>>, Error> {

@@ -3,12 +3,15 @@
 use std::future::{Ready, ready};
 
 use tidings_proto::pubsub::SubscriptionKind;
-use tidings_proto::{Command, FromReply, ToArgs};
+use tidings_proto::{Command, FromReply, ToArg, ToArgs};
 
-use super::{MonitorBuilder, Pipeline, PubSubBuilder, Watch, runtime};
+use super::{
+    KeyspaceEventsBuilder, MonitorBuilder, Pipeline, PubSubBuilder, ScanKeys, Watch, runtime,
+};
 use crate::commands::Commands;
 use crate::config::IntoConfig;
 use crate::error::Result;
+use crate::options::ScanOptions;
 use crate::receiver::Senders;
 use crate::run::Run;
 use crate::script::ScriptCall;
@@ -190,6 +193,27 @@ impl Client {
     /// [there](crate::Client::monitor).
     pub fn monitor(&self) -> MonitorBuilder {
         MonitorBuilder::new(self.inner.monitor())
+    }
+
+    /// An iterator over all keys of the client's database (`SCAN`). Nothing is sent before it is read. As
+    /// [there](crate::Client::scan_keys).
+    pub fn scan_keys<K: FromReply + Send + 'static>(&self) -> ScanKeys<K> {
+        ScanKeys::new(self.inner.scan_keys())
+    }
+
+    /// The same with options: only some keys, or more or fewer of them a call, which are 250 unless told.
+    pub fn scan_keys_with<K: FromReply + Send + 'static>(
+        &self,
+        options: ScanOptions,
+    ) -> ScanKeys<K> {
+        ScanKeys::new(self.inner.scan_keys_with(options))
+    }
+
+    /// Makes [`KeyspaceEvents`](super::KeyspaceEvents): an iterator over what is done to the keys that match a pattern (`*`
+    /// for all), over a connection of its own. Nothing is sent before it is [opened](KeyspaceEventsBuilder::open). As
+    /// [there](crate::Client::keyspace_events).
+    pub fn keyspace_events(&self, keys: impl ToArg) -> KeyspaceEventsBuilder {
+        KeyspaceEventsBuilder::new(self.inner.keyspace_events(keys))
     }
 
     /// The asynchronous transaction, with a closure that has done its work when it returns.

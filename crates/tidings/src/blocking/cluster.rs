@@ -7,11 +7,14 @@ use bytes::Bytes;
 use tidings_proto::pubsub::SubscriptionKind;
 use tidings_proto::{Command, FromReply, ToArg};
 
-use super::{Client, PubSubBuilder, runtime};
+use super::{
+    Client, ClusterMonitorBuilder, KeyspaceEventsBuilder, PubSubBuilder, ScanKeys, runtime,
+};
 use crate::cluster::{ClusterRun, Node};
 use crate::commands::Commands;
 use crate::config::IntoClusterConfig;
 use crate::error::Result;
+use crate::options::ScanOptions;
 use crate::pubsub::{OneNode, Sharded};
 use crate::receiver::Senders;
 use crate::script::ScriptCall;
@@ -94,6 +97,37 @@ impl ClusterClient {
     /// ```
     pub fn sharded_pubsub(&self) -> PubSubBuilder<Bytes, Sharded> {
         PubSubBuilder::new(self.inner.sharded_pubsub())
+    }
+
+    /// Makes a [`ClusterMonitor`](super::ClusterMonitor): an iterator over every command that the primaries run, or all
+    /// nodes, over a connection to each of them (`MONITOR`). Nothing is sent before it is
+    /// [opened](ClusterMonitorBuilder::open).
+    ///
+    /// A monitor slows the servers down, the more the more commands they run. More of it stands
+    /// [there](crate::ClusterClient::monitor).
+    pub fn monitor(&self) -> ClusterMonitorBuilder {
+        ClusterMonitorBuilder::new(self.inner.monitor())
+    }
+
+    /// An iterator over all keys of all nodes (`SCAN`). Nothing is sent before it is read. As
+    /// [there](crate::ClusterClient::scan_keys).
+    pub fn scan_keys<K: FromReply + Send + 'static>(&self) -> ScanKeys<K> {
+        ScanKeys::new(self.inner.scan_keys())
+    }
+
+    /// The same with options: only some keys, or more or fewer of them a call, which are 250 unless told.
+    pub fn scan_keys_with<K: FromReply + Send + 'static>(
+        &self,
+        options: ScanOptions,
+    ) -> ScanKeys<K> {
+        ScanKeys::new(self.inner.scan_keys_with(options))
+    }
+
+    /// Makes [`KeyspaceEvents`](super::KeyspaceEvents): an iterator over what is done to the keys that match a pattern (`*`
+    /// for all), over a connection to each primary. Nothing is sent before it is [opened](KeyspaceEventsBuilder::open). As
+    /// [there](crate::ClusterClient::keyspace_events).
+    pub fn keyspace_events(&self, keys: impl ToArg) -> KeyspaceEventsBuilder {
+        KeyspaceEventsBuilder::new(self.inner.keyspace_events(keys))
     }
 
     /// Subscribes to channels, over one connection that all of this client's subscriptions to channels and patterns share:

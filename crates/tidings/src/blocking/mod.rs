@@ -39,7 +39,10 @@
 //! | many light subscribers | [`Subscription`] | [`tidings::Subscription`](crate::Subscription) |
 //! | many names into one consumer | [`Receiver`] | [`tidings::Receiver`](crate::Receiver) |
 //! | subscribing from elsewhere | [`PubSubHandle`] | [`tidings::PubSubHandle`](crate::PubSubHandle) |
+//! | all keys | [`ScanKeys`], an [`Iterator`] | [`tidings::ScanKeys`](crate::ScanKeys), a `Stream` |
+//! | what is done to keys | [`KeyspaceEvents`], an [`Iterator`] | [`tidings::KeyspaceEvents`](crate::KeyspaceEvents), a `Stream` |
 //! | every command that a server runs | [`Monitor`], an [`Iterator`] | [`tidings::Monitor`](crate::Monitor), a `Stream` |
+//! | or all nodes of a cluster | [`ClusterMonitor`] | [`tidings::ClusterMonitor`](crate::ClusterMonitor) |
 //!
 //! # The thread in the background
 //!
@@ -66,23 +69,27 @@
 
 mod client;
 mod cluster;
+mod keyspace;
 mod monitor;
 mod park;
 mod pipeline;
 mod pubsub;
 mod receiver;
 mod runtime;
+mod scan;
 mod subscription;
 mod timeout_iter;
 mod watch;
 
 pub use client::Client;
 pub use cluster::ClusterClient;
-pub use monitor::{Monitor, MonitorBuilder};
+pub use keyspace::{KeyspaceEvents, KeyspaceEventsBuilder};
+pub use monitor::{ClusterMonitor, ClusterMonitorBuilder, Monitor, MonitorBuilder};
 pub use pipeline::Pipeline;
 pub use pubsub::{PubSub, PubSubBuilder, PubSubHandle, PubSubThread, ShardedPubSub};
 pub use receiver::{Receiver, ReceiverBuilder};
 pub(crate) use runtime::wait;
+pub use scan::ScanKeys;
 pub use subscription::{Subscription, SubscriptionBuilder};
 pub use timeout_iter::{ReadWithin, TimeoutIter};
 pub use watch::Watch;

@@ -15,8 +15,8 @@ pub trait ReadWithin {
 /// An iterator that ends as well when nothing came for some time.
 ///
 /// Made by the methods `timeout_iter` of [`PubSub`](super::PubSub::timeout_iter),
-/// [`Subscription`](super::Subscription::timeout_iter), [`Receiver`](super::Receiver::timeout_iter) and
-/// [`Monitor`](super::Monitor::timeout_iter).
+/// [`Subscription`](super::Subscription::timeout_iter), [`Receiver`](super::Receiver::timeout_iter),
+/// [`Monitor`](super::Monitor::timeout_iter) and [`ClusterMonitor`](super::ClusterMonitor::timeout_iter).
 #[derive(Debug)]
 pub struct TimeoutIter<'a, R> {
     reader: &'a mut R,

@@ -21,10 +21,14 @@ use crate::config::{Config, IntoClusterConfig};
 use crate::driver::cluster::{Cluster, NodePlace};
 use crate::driver::place::Place;
 use crate::error::{Error, Result};
+use crate::keyspace::KeyspaceEventsBuilder;
+use crate::monitor::ClusterMonitorBuilder;
+use crate::options::ScanOptions;
 use crate::pool;
 use crate::pubsub::home::{Home, NodeChoice, NodesChoice, access};
 use crate::pubsub::{OneNode, PubSubBuilder, Sharded, one_name};
 use crate::receiver::{Senders, of_kind, unsubscribe};
+use crate::scan::ScanKeys;
 use crate::script::ScriptCall;
 use crate::subscription::hub::{Hub, Hubbed};
 use crate::subscription::{Source, SubscribeTo};
@@ -180,6 +184,84 @@ impl ClusterClient {
             cluster: self.clone(),
             from_replicas: self.driver().config().reads_from_replicas(),
         }))
+    }
+
+    /// Makes a [`ClusterMonitor`](crate::ClusterMonitor): a stream of every command that the primaries run, or all nodes, over
+    /// a connection to each of them (`MONITOR`). Nothing is sent before it is awaited.
+    ///
+    /// ```no_run
+    /// # async fn example(cluster: tidings::ClusterClient) -> tidings::Result<()> {
+    /// let mut monitor = cluster.monitor().replicas(true).await?;
+    /// while let Some(item) = monitor.next().await {
+    ///     println!("{}", item?); // the node, and the command as redis-cli shows it
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// It follows the nodes: those that join or are promoted are monitored too, those that leave are left. A node that
+    /// cannot be reached at the beginning is tried again while the others are shown, as if it had been lost then.
+    ///
+    /// A monitor slows the servers down, the more the more commands they run.
+    ///
+    /// # Errors
+    ///
+    /// No node can be reached; or one of them refuses: `MONITOR` is of the ACL categories `@admin` and `@dangerous`.
+    pub fn monitor(&self) -> ClusterMonitorBuilder {
+        ClusterMonitorBuilder::new(self.clone())
+    }
+
+    /// A stream of all keys of all nodes (`SCAN`), one primary after the other. Nothing is sent before it is read.
+    ///
+    /// ```no_run
+    /// # async fn example(cluster: tidings::ClusterClient) -> tidings::Result<()> {
+    /// use tidings::options::ScanOptions;
+    ///
+    /// let mut keys = cluster.scan_keys_with(ScanOptions::new().pattern("user:*"));
+    /// while let Some(key) = keys.next().await {
+    ///     let key: String = key?;
+    ///     println!("{key}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// A key may come twice; one that is there all the time comes, also if its slot moves meanwhile or its node fails over.
+    /// More stands at [`ScanKeys`].
+    pub fn scan_keys<K: FromReply + Send + 'static>(&self) -> ScanKeys<K> {
+        self.scan_keys_with(ScanOptions::new())
+    }
+
+    /// The same with options: only some keys, or more or fewer of them a call, which are 250 unless told.
+    pub fn scan_keys_with<K: FromReply + Send + 'static>(
+        &self,
+        options: ScanOptions,
+    ) -> ScanKeys<K> {
+        ScanKeys::of_cluster(self.clone(), options)
+    }
+
+    /// Makes [`KeyspaceEvents`](crate::KeyspaceEvents): a stream of what is done to the keys that match a pattern (`*` for
+    /// all), over a connection to each primary. Nothing is sent before it is awaited.
+    ///
+    /// ```no_run
+    /// # async fn example(cluster: tidings::ClusterClient) -> tidings::Result<()> {
+    /// let mut events = cluster.keyspace_events("user:*").await?;
+    /// while let Some(event) = events.next().await {
+    ///     println!("{:?}", event?);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// It follows the primaries. One that cannot be reached at the beginning is tried again, with a gap when it is there. What
+    /// a pattern is stands at [`Client::keyspace_events`].
+    ///
+    /// # Errors
+    ///
+    /// No node can be reached; or one of the primaries does not send the notifications that are wanted, or does not say
+    /// so, as the builder's [`notifications`](KeyspaceEventsBuilder::notifications) has it, or refuses the channels.
+    pub fn keyspace_events(&self, keys: impl ToArg) -> KeyspaceEventsBuilder {
+        KeyspaceEventsBuilder::of_cluster(self.clone(), &keys)
     }
 
     /// Makes a [`Subscription`](crate::Subscription) to channels (`SUBSCRIBE`): a light subscriber over one connection, to

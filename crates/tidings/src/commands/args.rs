@@ -122,6 +122,11 @@ impl Words {
         Self(args.collect_args())
     }
 
+    /// Nothing.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// In the place of what was chosen before.
     pub(crate) fn begin(&mut self) -> &mut Self {
         self.0.clear();

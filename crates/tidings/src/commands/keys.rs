@@ -160,6 +160,7 @@ macro_rules! table {
 
             /// `SCAN`: some keys, and the cursor for the next call, `(u64, Vec<String>)`. The first call takes cursor
             /// 0, and all keys were seen when 0 comes back. A key may come twice; one that is there all the time comes.
+            /// [`Client::scan_keys`](crate::Client::scan_keys) gives them one after the other.
             ///
             /// O(1) a call, O(number of keys) for all of them, since 2.8.0.
             fn scan[T](cursor: impl ToArg) -> T = ["SCAN" cursor];
@@ -394,6 +395,16 @@ options! {
 
             /// A user of the other server and its password.
             fn auth2(user: impl ToArg, password: impl ToArg) = ["AUTH2" user password];
+        }
+    }
+}
+
+impl ScanOptions {
+    /// The same, with this count if none was chosen.
+    pub(crate) fn with_usual_count(self, count: i64) -> Self {
+        match self.count.is_empty() {
+            true => self.count(count),
+            false => self,
         }
     }
 }

@@ -322,7 +322,8 @@ impl Config {
 
     /// How many connections beside the one that they share the client and its clones may have open at a time: one for
     /// each [`PubSub`](crate::PubSub), [`Watch`](crate::Watch) and [`Monitor`](crate::Monitor), and one for each
-    /// command that blocks while it does. 1024 unless set.
+    /// command that blocks while it does. What has connections to several nodes of a cluster counts as one. 1024 unless
+    /// set.
     ///
     /// Whoever finds all of them in use waits, for the [time to connect](Self::connect_timeout), and is then told of a
     /// timeout. Those of watches and of commands that blocked are lent again, and closed after 30 seconds without use.

@@ -1,7 +1,8 @@
 //! One task owns one socket.
 //!
 //! [`wire`] moves bytes, [`supervise`] makes connections and makes them again, to a [`place`], [`subscriber`] serves a Pub/Sub
-//! connection, [`monitor`] one that monitors, [`commands`] one that carries commands over a
+//! connection, [`monitor`] one that monitors, [`every_node`] has one of such a kind for each node of a cluster,
+//! [`commands`] serves one that carries commands over a
 //! [`line`], which come through a [`mailbox`]. Handles reach these tasks through what they share with them, and never touch a socket.
 
 pub(crate) mod body;
@@ -9,7 +10,9 @@ pub(crate) mod cluster;
 pub(crate) mod commands;
 #[cfg(feature = "blocking")]
 pub(crate) mod direct;
+pub(crate) mod every_node;
 pub(crate) mod fanout;
+pub(crate) mod keyspace;
 mod line;
 pub(crate) mod mailbox;
 pub(crate) mod monitor;

@@ -9,6 +9,7 @@ use tidings_proto::pubsub::GapCause;
 use tokio::time;
 
 use super::cluster::NodePlace;
+use super::keyspace::CheckedPlace;
 use super::sentinel::SentinelPlace;
 use super::supervise::{self, Connected};
 use crate::config::Config;
@@ -23,6 +24,8 @@ pub(crate) enum Place {
     Node(Arc<NodePlace>),
     /// What sentinels say is the primary, or a replica of it.
     Sentinel(Arc<SentinelPlace>),
+    /// A server that has to send keyspace notifications.
+    Checked(Arc<CheckedPlace>),
 }
 
 /// Why a connection has to be left although it works.
@@ -41,6 +44,7 @@ impl Place {
             Self::Server(config) => config,
             Self::Node(place) => place.config(),
             Self::Sentinel(place) => place.config(),
+            Self::Checked(place) => place.inner().config(),
         }
     }
 
@@ -50,6 +54,8 @@ impl Place {
             Self::Server(config) => supervise::connect(config).await,
             Self::Node(place) => place.connect().await,
             Self::Sentinel(place) => place.connect().await,
+            // In a box, since it has a place in it.
+            Self::Checked(place) => Box::pin(place.connect()).await,
         }
     }
 
@@ -62,6 +68,7 @@ impl Place {
             Self::Server(_) => None,
             Self::Node(place) => Some(Box::pin(place.departure(connected))),
             Self::Sentinel(place) => Some(Box::pin(place.departure(connected))),
+            Self::Checked(place) => place.departure(connected),
         }
     }
 
@@ -70,6 +77,7 @@ impl Place {
         match self {
             Self::Server(_) | Self::Node(_) => None,
             Self::Sentinel(place) => place.cause_of_change(before, after),
+            Self::Checked(place) => place.inner().cause_of_change(before, after),
         }
     }
 
@@ -78,6 +86,7 @@ impl Place {
         match self {
             Self::Server(_) | Self::Node(_) => time::sleep(pause).await,
             Self::Sentinel(place) => place.pause(pause).await,
+            Self::Checked(place) => Box::pin(place.inner().pause(pause)).await,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The monitor: every command that the server runs.
 
+mod cluster;
 pub(crate) mod queue;
 
 use std::fmt;
@@ -14,8 +15,10 @@ use tidings_proto::monitor::{MonitorError, MonitorEvent, Notation};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::task::coop;
 
+pub use cluster::{ClusterMonitor, ClusterMonitorBuilder, ClusterMonitorEvent};
+
 use crate::client::Client;
-use crate::driver::monitor::MonitorLink;
+use crate::driver::monitor::{Alone, MonitorLink};
 use crate::driver::supervise;
 use crate::error::{Error, ErrorKind, Result};
 use queue::{Bounds, Item, Queue};
@@ -70,7 +73,7 @@ impl Monitor {
         let queue = Arc::new(Queue::new(builder.bounds));
         let (begun, answer) = oneshot::channel();
         let config = Arc::clone(&connected.config);
-        let link = MonitorLink::new(config, Arc::clone(&queue), begun);
+        let link = MonitorLink::new(config, Alone::new(Arc::clone(&queue), begun));
         // From here on, dropping it ends the task.
         let monitor = Self {
             queue,
@@ -107,17 +110,18 @@ impl Monitor {
             let item = ready!(self.queue.poll_pop(cx));
             turn.made_progress();
             let error = match item {
-                Some(Item::Line(line)) => {
+                Some(Item::Line((), line)) => {
                     let event = MonitorEvent::parse(&line, &self.notation);
                     return Poll::Ready(Some(event.map_err(|error| unreadable(&line, error))));
                 }
-                Some(Item::Begun(notation, loss)) => {
+                Some(Item::Begun((), notation, loss)) => {
                     self.notation = notation;
                     match loss {
                         Some(loss) => loss.into_error(),
                         None => continue,
                     }
                 }
+                Some(Item::Lost(loss)) => loss.into_error(),
                 Some(Item::Dropped(gap)) => queue::overflow(gap),
                 Some(Item::Error(error)) => error,
                 None => return Poll::Ready(None),

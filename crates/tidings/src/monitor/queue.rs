@@ -1,7 +1,7 @@
 //! The bounded queue between the task that reads the socket and whoever reads the monitor.
 //!
 //! A server keeps without limit what a monitor does not read, so the socket is always read: what finds no room here is
-//! dropped and counted.
+//! dropped and counted. Many tasks may fill one queue, each with what its node of a cluster shows.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,6 +9,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use bytes::Bytes;
+use tidings_proto::cluster::Address;
 use tidings_proto::monitor::Notation;
 
 use crate::error::{Error, ErrorKind};
@@ -21,7 +22,7 @@ pub(super) const DEFAULT_LINES: usize = 65_536;
 pub(super) const DEFAULT_BYTES: usize = 16 * 1024 * 1024;
 
 /// What a line costs beside its bytes, so that empty lines are not for nothing.
-const LINE_COST: usize = size_of::<Item>();
+const LINE_COST: usize = size_of::<Item<Address>>();
 
 /// An empty queue keeps room for so many items.
 const KEPT_ITEMS: usize = 1024;
@@ -42,12 +43,14 @@ impl Default for Bounds {
     }
 }
 
-/// One thing in a queue.
+/// One thing in a queue, of the node `N` if there are many.
 #[derive(Debug)]
-pub(crate) enum Item {
-    Line(Bytes),
+pub(crate) enum Item<N = ()> {
+    Line(N, Bytes),
     /// The lines that follow are in this notation; they come from a new connection if there is a gap before them.
-    Begun(Notation, Option<Loss>),
+    Begun(N, Notation, Option<Loss>),
+    /// What is missing of a node that shows nothing more.
+    Lost(Loss),
     /// Lines that found no room.
     Dropped(Gap),
     Error(Error),
@@ -61,14 +64,14 @@ pub(crate) struct Loss {
 }
 
 #[derive(Debug)]
-pub(crate) struct Queue {
+pub(crate) struct Queue<N = ()> {
     bounds: Bounds,
-    inner: Mutex<Inner>,
+    inner: Mutex<Inner<N>>,
 }
 
 #[derive(Debug)]
-struct Inner {
-    items: VecDeque<Item>,
+struct Inner<N> {
+    items: VecDeque<Item<N>>,
     lines: usize,
     bytes: usize,
     /// When the newest line came that was not dropped.
@@ -80,7 +83,7 @@ struct Inner {
     task: Option<Waker>,
 }
 
-impl Queue {
+impl<N: PartialEq> Queue<N> {
     pub(crate) fn new(bounds: Bounds) -> Self {
         Self {
             bounds,
@@ -97,18 +100,18 @@ impl Queue {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    fn lock(&self) -> MutexGuard<'_, Inner<N>> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     // ---- the reader's side ----
 
     /// The oldest item, or `None` at the end.
-    pub(crate) fn poll_pop(&self, cx: &mut Context<'_>) -> Poll<Option<Item>> {
+    pub(crate) fn poll_pop(&self, cx: &mut Context<'_>) -> Poll<Option<Item<N>>> {
         let mut inner = self.lock();
         match inner.items.pop_front() {
             Some(item) => {
-                if let Item::Line(line) = &item {
+                if let Item::Line(_, line) = &item {
                     inner.lines -= 1;
                     inner.bytes -= cost(line);
                 }
@@ -154,7 +157,7 @@ impl Queue {
     }
 
     /// Adds what one read brought.
-    pub(crate) fn push(&self, items: impl IntoIterator<Item = Item>) {
+    pub(crate) fn push(&self, items: impl IntoIterator<Item = Item<N>>) {
         let mut inner = self.lock();
         if inner.closing || inner.ended {
             return;
@@ -164,14 +167,14 @@ impl Queue {
         let mut dropped = 0;
         for item in items {
             match item {
-                Item::Line(line) if inner.has_room(&self.bounds, &line) => {
+                Item::Line(node, line) if inner.has_room(&self.bounds, &line) => {
                     inner.settle(&mut dropped);
                     inner.lines += 1;
                     inner.bytes += cost(&line);
-                    inner.items.push_back(Item::Line(line));
+                    inner.items.push_back(Item::Line(node, line));
                     inner.complete_until = now;
                 }
-                Item::Line(_) => dropped += 1,
+                Item::Line(..) => dropped += 1,
                 item => {
                     inner.settle(&mut dropped);
                     inner.push_other(item);
@@ -181,7 +184,7 @@ impl Queue {
         if inner.settle(&mut dropped) {
             // What was kept of this read is not to keep alive what was dropped of it.
             for item in inner.items.range_mut(begin..) {
-                if let Item::Line(line) = item {
+                if let Item::Line(_, line) = item {
                     *line = Bytes::copy_from_slice(line);
                 }
             }
@@ -212,7 +215,7 @@ fn cost(line: &Bytes) -> usize {
     line.len() + LINE_COST
 }
 
-impl Inner {
+impl<N: PartialEq> Inner<N> {
     /// A line larger than the whole queue could otherwise never pass.
     fn has_room(&self, bounds: &Bounds, line: &Bytes) -> bool {
         self.lines == 0
@@ -235,14 +238,19 @@ impl Inner {
         true
     }
 
-    /// What is no line. Behind the last line stands one thing of each kind at most, or a consumer that has stopped and
-    /// a connection that comes and goes would fill the memory.
-    fn push_other(&mut self, new: Item) {
+    /// What is no line. Behind the last line stands one thing of each kind and node at most, or a consumer that has
+    /// stopped and a connection that comes and goes would fill the memory.
+    fn push_other(&mut self, new: Item<N>) {
         let tail = self.items.iter_mut().rev();
-        for item in tail.take_while(|item| !matches!(item, Item::Line(_))) {
+        for item in tail.take_while(|item| !matches!(item, Item::Line(..))) {
             match (item, &new) {
                 (Item::Dropped(gap), Item::Dropped(more)) => return gap.merge(more),
-                (Item::Begun(notation, loss), Item::Begun(newer, Some(more))) => {
+                (Item::Lost(loss), Item::Lost(more)) if loss.gap.node() == more.gap.node() => {
+                    return loss.gap.merge(&more.gap);
+                }
+                (Item::Begun(node, notation, loss), Item::Begun(newer_node, newer, Some(more)))
+                    if node == newer_node =>
+                {
                     notation.clone_from(newer);
                     if let Some(loss) = loss {
                         loss.gap.merge(&more.gap);
@@ -251,7 +259,7 @@ impl Inner {
                     // The first connection was lost before its first line.
                     break;
                 }
-                (Item::Error(error), Item::Error(newer)) => {
+                (Item::Error(error), Item::Error(newer)) if error.node() == newer.node() => {
                     error.clone_from(newer);
                     return;
                 }
@@ -265,9 +273,18 @@ impl Inner {
 impl Loss {
     /// What stands in the stream at the place of the loss.
     pub(super) fn into_error(self) -> Error {
-        Error::connection("the connection was lost and made again: commands may be missing here")
+        let Some(node) = self.gap.node().cloned() else {
+            let text = "the connection was lost and made again: commands may be missing here";
+            return Error::connection(text)
+                .with_source(self.error)
+                .with_gap(self.gap);
+        };
+        let cause = self.gap.cause();
+        let text = format!("commands of the node at {node} may be missing here: {cause}");
+        Error::connection(text)
             .with_source(self.error)
             .with_gap(self.gap)
+            .at_node(node)
     }
 }
 
@@ -287,13 +304,13 @@ mod tests {
     }
 
     fn line(text: impl Into<Bytes>) -> Item {
-        Item::Line(text.into())
+        Item::Line((), text.into())
     }
 
     fn begun(again: bool) -> Item {
         let gap = Gap::until_now(GapCause::Disconnected, Instant::now(), None, Vec::new());
         let error = Error::connection("lost");
-        Item::Begun(Notation::Escaped, again.then_some(Loss { gap, error }))
+        Item::Begun((), Notation::Escaped, again.then_some(Loss { gap, error }))
     }
 
     /// What there is, in short.
@@ -305,9 +322,10 @@ mod tests {
                 break;
             };
             found.push(match item {
-                Some(Item::Line(line)) => String::from_utf8_lossy(&line).into_owned(),
-                Some(Item::Begun(_, loss)) => format!("begun, lost: {}", loss.is_some()),
+                Some(Item::Line(_, line)) => String::from_utf8_lossy(&line).into_owned(),
+                Some(Item::Begun(_, _, loss)) => format!("begun, lost: {}", loss.is_some()),
                 Some(Item::Dropped(gap)) => format!("dropped {}", gap.dropped().unwrap()),
+                Some(Item::Lost(loss)) => format!("lost {:?}", loss.gap.node()),
                 Some(Item::Error(error)) => error.to_string(),
                 None => {
                     found.push("end".to_owned());

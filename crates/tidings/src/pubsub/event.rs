@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
+use tidings_proto::cluster::Address;
 use tidings_proto::pubsub::{MessageKind, SubscriptionKind, Verb};
 use tidings_proto::{Blob, Charset};
 
@@ -251,6 +252,7 @@ pub struct Gap {
     until: SystemTime,
     dropped: Option<u64>,
     names: Arc<[Blob]>,
+    node: Option<Address>,
 }
 
 impl Gap {
@@ -269,7 +271,14 @@ impl Gap {
             until,
             dropped,
             names: names.into(),
+            node: None,
         }
+    }
+
+    /// The same, of what this node shows.
+    pub(crate) fn at_node(mut self, node: Address) -> Self {
+        self.node = Some(node);
+        self
     }
 
     /// Why.
@@ -298,6 +307,12 @@ impl Gap {
         self.names.iter().map(|name| &**name)
     }
 
+    /// The node that it is about, in a stream of what many nodes show: a [`ClusterMonitor`](crate::ClusterMonitor), or
+    /// [`KeyspaceEvents`](crate::KeyspaceEvents). `None` if any of them may be, and in other streams.
+    pub fn node(&self) -> Option<&Address> {
+        self.node.as_ref()
+    }
+
     /// Any of the subscriber's names may be concerned.
     pub(crate) fn name_any(&mut self) {
         self.names = Arc::default();
@@ -307,6 +322,9 @@ impl Gap {
     pub(crate) fn merge(&mut self, later: &Gap) {
         self.since = self.since.min(later.since);
         self.until = self.until.max(later.until);
+        if self.node != later.node {
+            self.node = None;
+        }
         self.dropped = match (self.dropped, later.dropped) {
             (Some(a), Some(b)) => Some(a.saturating_add(b)),
             _ => None,
@@ -339,6 +357,7 @@ impl fmt::Debug for Gap {
             .field("until", &self.until)
             .field("dropped", &self.dropped)
             .field("names", &self.names)
+            .field("node", &self.node)
             .finish()
     }
 }

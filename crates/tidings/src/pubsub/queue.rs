@@ -109,6 +109,8 @@ pub(crate) struct Batch {
     at: Option<Instant>,
     /// When the batch before it came: the last time at which none of these messages was missing.
     since: Option<Instant>,
+    /// Which of several servers it came from, where that matters.
+    source: u32,
 }
 
 impl Batch {
@@ -125,7 +127,18 @@ impl Batch {
             cost,
             at,
             since: None,
+            source: 0,
         }
+    }
+
+    /// The same, from this one of several servers.
+    pub(crate) fn at_source(mut self, source: u32) -> Self {
+        self.source = source;
+        self
+    }
+
+    pub(crate) fn source(&self) -> u32 {
+        self.source
     }
 
     /// Messages for somebody whom the others in the block do not concern: unless they are a large part of it, they
@@ -192,10 +205,10 @@ impl Batch {
         let kept = &self.rest()[..keep];
         if kept.iter().map(Record::cost).sum::<usize>() * 2 >= self.block.len() {
             let records = kept.to_vec();
-            return Self::made(self.block, records, self.at);
+            return Self::made(self.block, records, self.at).at_source(self.source);
         }
         let (bytes, records) = copied(&self.block, kept, 0);
-        Self::made(bytes, records, self.at)
+        Self::made(bytes, records, self.at).at_source(self.source)
     }
 }
 
@@ -245,8 +258,8 @@ struct Inner {
     /// Nothing comes behind the items any more.
     ended: bool,
     reader: Option<Waker>,
-    /// Whoever fills the queue, waiting for room in it.
-    writer: Option<Waker>,
+    /// Those who fill the queue, a task for each connection, waiting for room in it.
+    writers: Vec<Waker>,
 }
 
 /// What came of [`Queue::push`].
@@ -301,18 +314,16 @@ impl Queue {
         if inner.items.is_empty() && inner.items.capacity() > KEPT_ITEMS {
             inner.items = VecDeque::new();
         }
-        let mut writer = None;
+        let mut writers = Vec::new();
         if let Item::Batch(batch) = &item {
             inner.messages -= batch.len();
             inner.bytes -= batch.cost;
             if self.has_room(&inner) {
-                writer = inner.writer.take();
+                writers = std::mem::take(&mut inner.writers);
             }
         }
         drop(inner);
-        if let Some(waker) = writer {
-            waker.wake();
-        }
+        writers.into_iter().for_each(Waker::wake);
         Popped::Item(item)
     }
 
@@ -348,7 +359,10 @@ impl Queue {
     pub(crate) fn poll_room(&self, cx: &mut Context<'_>) -> bool {
         let mut inner = self.lock();
         let room = self.has_room(&inner);
-        inner.writer = (!room).then(|| cx.waker().clone());
+        let waits = |known: &Waker| known.will_wake(cx.waker());
+        if !room && !inner.writers.iter().any(waits) {
+            inner.writers.push(cx.waker().clone());
+        }
         room
     }
 
@@ -550,12 +564,13 @@ impl Inner {
         self.insert_gap(at, gap);
     }
 
-    /// Puts `gap` before the item at `at`, into the gap that stands there already if it has the same cause.
+    /// Puts `gap` before the item at `at`, into the gap that stands there already if it has the same cause, and is of the
+    /// same node.
     fn insert_gap(&mut self, at: usize, gap: Gap) {
         let before = self.items.iter_mut().take(at).rev();
         for item in before {
             match item {
-                Item::Gap(known) if known.cause() == gap.cause() => {
+                Item::Gap(known) if known.cause() == gap.cause() && known.node() == gap.node() => {
                     known.merge(&gap);
                     if gap.cause() == GapCause::Overflow && known.names().len() > GAP_NAMES {
                         known.name_any();
@@ -574,6 +589,9 @@ impl Inner {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
     use std::time::{Duration, SystemTime};
     use tidings_proto::Charset;
     use tidings_proto::pubsub::{Scan, SubscriptionKind, Verb, scan_message};
@@ -708,6 +726,28 @@ mod tests {
         assert!(!queue.poll_room(&mut cx));
         assert_eq!(drain(&queue), "0 1 2 3 4");
         assert!(queue.poll_room(&mut cx));
+    }
+
+    #[test]
+    fn all_who_wait_for_room_are_woken() {
+        #[derive(Default)]
+        struct Wakes(AtomicUsize);
+        impl Wake for Wakes {
+            fn wake(self: Arc<Self>) {
+                self.0.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        let queue = queue(3, Overflow::Backpressure);
+        assert!(queue.push([batch(0..5)]).open);
+        let connections: [Arc<Wakes>; 2] = Default::default();
+        for connection in connections.iter().chain(&connections) {
+            let waker = Waker::from(Arc::clone(connection));
+            assert!(!queue.poll_room(&mut Context::from_waker(&waker)));
+        }
+        assert_eq!(drain(&queue), "0 1 2 3 4");
+        for connection in &connections {
+            assert_eq!(connection.0.load(Ordering::Relaxed), 1);
+        }
     }
 
     #[test]

@@ -124,7 +124,7 @@ impl<P: FromPayload> Reader<P> {
 
 /// A message counts as one operation: a consumer that always finds some lets other tasks, and its own time-outs, have
 /// their turn between two batches.
-fn spend_budget(messages: usize) {
+pub(crate) fn spend_budget(messages: usize) {
     let mut cx = Context::from_waker(Waker::noop());
     for _ in 0..messages.min(OPERATIONS) {
         if !coop::has_budget_remaining() {

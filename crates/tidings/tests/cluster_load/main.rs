@@ -234,8 +234,9 @@ async fn conclude(readers: &[Reader], published: &(Published, Published)) {
         let received = reader.ledger.received();
         let lost = reader.ledger.lost(published);
         println!(
-            "{}: {received} received, {lost} missing behind gaps",
-            reader.name
+            "{}: {received} received, {lost} missing behind gaps, {} again behind one",
+            reader.name,
+            reader.ledger.repeated()
         );
         assert!(received > 0);
         if !reader.ledger.has_all(published) {

@@ -62,9 +62,20 @@ pub(crate) fn run<F: Future<Output = ()>>(
         protocols.next();
     }
     for (binary, protocol) in binaries().iter().zip(protocols) {
-        println!("on {binary}, {protocol:?}");
-        let cluster = start(binary);
-        let case = clusters::Case { cluster, protocol };
-        runtime().block_on(test(Case { case, face }));
+        run_on(binary, protocol, face, &start, &test);
     }
+}
+
+/// Runs a case on a cluster of this one.
+pub(crate) fn run_on<F: Future<Output = ()>>(
+    binary: &Binary,
+    protocol: Protocol,
+    face: Face,
+    start: impl Fn(&Binary) -> Arc<Cluster>,
+    test: impl Fn(Case) -> F,
+) {
+    println!("on {binary}, {protocol:?}");
+    let cluster = start(binary);
+    let case = clusters::Case { cluster, protocol };
+    runtime().block_on(test(Case { case, face }));
 }

@@ -14,12 +14,12 @@ use super::{Face, PubSubBuilder};
 /// A cluster's client: of most commands as [`tidings::ClusterClient`].
 #[derive(Debug, Clone)]
 pub(crate) struct ClusterClient {
-    face: Faced,
+    pub(super) face: Faced,
     commands: tidings::ClusterClient,
 }
 
 #[derive(Debug, Clone)]
-enum Faced {
+pub(super) enum Faced {
     Asynchronous(tidings::ClusterClient),
     Blocking(blocking::ClusterClient),
 }

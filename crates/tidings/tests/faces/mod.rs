@@ -11,6 +11,7 @@ pub(crate) mod receiver;
 pub(crate) mod subscription;
 pub(crate) mod task;
 mod waiting;
+pub(crate) mod watching;
 
 use std::future::Future;
 use std::ops::Deref;

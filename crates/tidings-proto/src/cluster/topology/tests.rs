@@ -2,7 +2,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    cluster::replies::{self, SERVERS, Server},
+    cluster::{
+        replies::{self, SERVERS, Server},
+        testing::topology,
+    },
     resp::Value,
 };
 
@@ -213,23 +216,44 @@ fn told(last: u16, healths: [Health; 2]) -> Topology {
 }
 
 #[test]
-fn what_most_nodes_tell_counts_and_of_as_many_what_sees_more_nodes_in_good_health() {
+fn what_most_nodes_tell_of_the_slots_counts() {
     use Health::{Failed, Online};
     let (old, new) = (told(10, [Online; 2]), told(9, [Online; 2]));
     let mut turned = new.clone();
     turned.shards.reverse();
     let all = [old.clone(), new.clone(), turned];
     assert_eq!(Topology::most_agreed(&all), Some((&new, 2)));
-    assert_eq!(
-        Topology::most_agreed(&[old.clone(), new.clone()]),
-        Some((&old, 1))
-    );
-    let alone = told(10, [Online, Failed]);
-    assert_eq!(
-        Topology::most_agreed(&[alone, new.clone()]),
-        Some((&new, 1))
-    );
+    let both = [old.clone(), new];
+    assert_eq!(Topology::most_agreed(&both), Some((&old, 1)));
+    // Who is cut off takes nobody for failed, as that needs most of the others.
+    let failed_over = told(9, [Online, Failed]);
+    let mut both = [old, failed_over.clone()];
+    assert_eq!(Topology::most_agreed(&both), Some((&failed_over, 1)));
+    both.reverse();
+    assert_eq!(Topology::most_agreed(&both), Some((&failed_over, 1)));
     assert_eq!(Topology::most_agreed(&[]), None);
+}
+
+#[test]
+fn of_those_who_agree_on_the_slots_most_tell_who_failed() {
+    let seen = |shards: &[&str]| topology(shards);
+    let well = seen(&["0-16383: a primary online, b replica online, c replica online"]);
+    let failed = seen(&["0-16383: a primary online, b replica fail, c replica online"]);
+    let elsewhere = seen(&["0-16383: d primary online"]);
+    let votes = |all: &[&Topology]| {
+        let told: Vec<Topology> = all.iter().copied().cloned().collect();
+        let (most, votes) = Topology::most_agreed(&told).unwrap();
+        (most.clone(), votes)
+    };
+    // The one that failed says of the slots what all say.
+    assert_eq!(votes(&[&well, &failed, &failed]), (failed.clone(), 3));
+    assert_eq!(votes(&[&failed, &well]), (failed.clone(), 2));
+    // It is well again, and one of them has not heard of that.
+    assert_eq!(votes(&[&well, &failed, &well]), (well.clone(), 3));
+    assert_eq!(
+        votes(&[&elsewhere, &failed, &well, &elsewhere, &elsewhere]),
+        (elsewhere, 3)
+    );
 }
 
 /// Some reply that is near to one of these.

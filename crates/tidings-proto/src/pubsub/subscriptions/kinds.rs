@@ -74,6 +74,8 @@ pub enum GapCause {
     /// A shard channel went to a node of its shard that is to be preferred: a replica that has come, or the primary
     /// that can be reached again.
     Relocated,
+    /// The node has joined the cluster, and was not listened to before.
+    NodeJoined,
     /// The subscription was refused for a time and then granted again.
     Refused,
 }
@@ -87,6 +89,7 @@ impl fmt::Display for GapCause {
             Self::Failover => "a replica has taken over",
             Self::NodeLeft => "the node has left the cluster or failed",
             Self::Relocated => "another node of the shard is preferred",
+            Self::NodeJoined => "the node has joined the cluster",
             Self::Refused => "the subscription was refused for a time",
         })
     }

@@ -10,6 +10,7 @@ use tidings_proto::{Blob, Reply, ServerError};
 use tokio::time;
 
 use super::{Cluster, NodeLink, Routes};
+use crate::config::Config;
 use crate::driver::body::{Answer, Batch, Body};
 use crate::driver::together;
 use crate::error::{Error, ErrorKind, Result};
@@ -35,11 +36,7 @@ struct Outcome {
 
 impl Cluster {
     fn limits(&self) -> RedirectLimits {
-        let limits = RedirectLimits::default();
-        match self.config.time_to_respond() {
-            Some(patience) => limits.patience(patience),
-            None => limits,
-        }
+        limits(&self.config)
     }
 
     /// Runs a request at the node of its slot.
@@ -266,6 +263,15 @@ impl Cluster {
                 _ => return result,
             }
         }
+    }
+}
+
+/// How long a request goes on that is sent elsewhere.
+pub(crate) fn limits(config: &Config) -> RedirectLimits {
+    let limits = RedirectLimits::default();
+    match config.time_to_respond() {
+        Some(patience) => limits.patience(patience),
+        None => limits,
     }
 }
 

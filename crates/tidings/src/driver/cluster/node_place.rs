@@ -151,7 +151,7 @@ fn departure(routes: &Routes, address: &Address, good_at: Instant) -> Option<Dep
 }
 
 /// The node that settings with an address are for.
-pub(super) fn address_of(config: &Config) -> Address {
+pub(crate) fn address_of(config: &Config) -> Address {
     match config.server_address() {
         config::Address::Tcp { host, port } => Address::new(host.as_str(), *port),
         config::Address::Unix(path) => Address::new(path.display().to_string(), 0),
