@@ -85,7 +85,7 @@ pub use config::TlsConfig;
 pub use config::{Config, IntoClusterConfig, IntoConfig, ProtocolVersion};
 pub use error::{Error, ErrorKind, Result};
 pub use monitor::{Monitor, MonitorBuilder};
-pub use pipeline::{Execute, ExecuteEach, FromReplies, Pipeline, Replies};
+pub use pipeline::{ClusterPipeline, Execute, ExecuteEach, FromReplies, Pipeline, Replies};
 #[cfg(feature = "json")]
 pub use pubsub::Json;
 pub use pubsub::{

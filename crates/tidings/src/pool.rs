@@ -101,6 +101,8 @@ impl Pool {
             let again = body.again();
             let outcome = own.send(again).await;
             match &outcome {
+                // More may come of it, or the connection is lost.
+                Ok(Answer::Cut(_)) => {}
                 Ok(_) => own.give_back(),
                 Err(error)
                     if error.is_connection() && !error.may_have_run() && sendings < SENDINGS =>

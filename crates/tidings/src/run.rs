@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use tidings_proto::{Blob, Blocking, Charset, Command, FromReply, Reply, ServerError};
+use tidings_proto::{Blob, Charset, Command, FromReply, Reply, ServerError};
 
 use crate::commands::refused;
 use crate::driver::body::{Answer, Body, Patience};
@@ -63,14 +63,15 @@ impl<'a, T> Run<'a, T> {
         if let Some(error) = refused(command.view()) {
             return Self::refused(error);
         }
-        let Some(blocking) = command.view().blocks() else {
+        let patience = Patience::of(command.view());
+        if patience == Patience::Usual {
             return Self::known(mailbox, command, charset);
-        };
+        }
         let command = match command.in_charset(charset) {
             Ok(command) => command,
             Err(error) => return Self::refused(error.into()),
         };
-        let body = body(command, patience(blocking));
+        let body = body(command, patience);
         let state = State::Elsewhere(Box::pin(Arc::clone(pool).run(body)));
         Self::new(state, None, charset)
     }
@@ -97,7 +98,7 @@ impl<'a, T> Run<'a, T> {
         if let Some(error) = refused(view) {
             return Self::refused(error);
         }
-        let patience = view.blocks().map_or(Patience::Usual, patience);
+        let patience = Patience::of(view);
         let body = body(command, patience);
         Self::new(State::Sending(own.send(body)), Some(own), charset)
     }
@@ -118,13 +119,6 @@ impl<'a, T> Run<'a, T> {
 #[inline]
 fn body(command: Command, patience: Patience) -> Body {
     Body::command(command.into_bytes(), patience)
-}
-
-pub(crate) fn patience(blocking: Blocking) -> Patience {
-    match blocking {
-        Blocking::For(time) => Patience::Blocks(time),
-        _ => Patience::Endless,
-    }
 }
 
 impl<T: FromReply> Future for Run<'_, T> {
@@ -202,7 +196,7 @@ pub(crate) fn decode<T: FromReply>(answer: Answer, charset: Charset) -> Result<T
             let reply = Reply::parse_shared(&parts[0])?;
             Ok(T::from_reply(reply.in_charset(charset))?)
         }
-        Answer::Replies(_) | Answer::Exec(_) => Err(Error::new(
+        Answer::Replies(_) | Answer::Exec(_) | Answer::Cut(_) => Err(Error::new(
             ErrorKind::Protocol,
             "a command was answered as a pipeline is",
         )),

@@ -3,6 +3,7 @@
 mod map;
 mod merge;
 mod node;
+mod pipeline;
 mod plan;
 mod policy;
 mod redirect;
@@ -16,7 +17,11 @@ mod topology;
 pub use map::{Access, Learned, NodeChange, Shard, SlotMap};
 pub use merge::{Merge, NodeReply};
 pub use node::{Address, Endpoint, Health, Node, Role};
-pub use plan::{GroupedCommand, NodeGroup, PipelinePlan, PipelineRefusal, Plan, Problem};
+pub use pipeline::{
+    Flight, FlightAnswer, FlightItem, Loss, Mended, NodeGroup, Outcome, PipelineCommands,
+    PipelinePlan, PipelineRefusal, Resend, RoutedCommand, mend,
+};
+pub use plan::{Plan, Problem};
 pub use policy::{Policy, Target};
 pub use redirect::{Next, Redirect, RedirectLimits, Redirections};
 pub use sharded::{LineId, Opening, ShardedSubscriptions};

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tidings_proto::pubsub::SubscriptionKind;
 use tidings_proto::{Command, FromReply, ToArg};
 
-use super::{Client, PubSubBuilder, runtime};
+use super::{Client, ClusterPipeline, PubSubBuilder, runtime};
 use crate::cluster::{ClusterRun, Node};
 use crate::commands::Commands;
 use crate::config::IntoClusterConfig;
@@ -69,6 +69,11 @@ impl ClusterClient {
     /// As there.
     pub fn node(&self, address: impl fmt::Display) -> Result<Client> {
         Client::connect(self.inner.node_config(address)?)
+    }
+
+    /// Begins a [`ClusterPipeline`]: commands that are sent in one go, to all nodes at a time.
+    pub fn pipeline(&self) -> ClusterPipeline {
+        ClusterPipeline::new(self.inner.pipeline())
     }
 
     /// Makes a [`PubSub`](super::PubSub): a subscriber of channels and patterns with a connection of its own to one node.

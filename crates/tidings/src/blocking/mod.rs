@@ -33,6 +33,7 @@
 //! | watched keys | [`Client::transaction`], [`Watch`] | [`tidings::Watch`](crate::Watch) |
 //! | scripts | [`Script`](crate::Script), which runs on either | |
 //! | commands of a cluster | [`ClusterClient`] | [`tidings::ClusterClient`](crate::ClusterClient) |
+//! | many in one go, in a cluster | [`ClusterPipeline`] | [`tidings::ClusterPipeline`](crate::ClusterPipeline) |
 //! | Pub/Sub | [`PubSub`], an [`Iterator`]; [`timeout_iter`](PubSub::timeout_iter) | [`tidings::PubSub`](crate::PubSub), a `Stream` |
 //! | shard channels | [`ShardedPubSub`] | [`tidings::ShardedPubSub`](crate::ShardedPubSub) |
 //! | handlers that run in the background | [`PubSubThread`], by [`run_in_thread`](PubSub::run_in_thread) | [`PubSubTask`](crate::PubSubTask), by [`spawn`](crate::PubSub::spawn) |
@@ -66,6 +67,7 @@
 
 mod client;
 mod cluster;
+mod cluster_pipeline;
 mod monitor;
 mod park;
 mod pipeline;
@@ -78,6 +80,7 @@ mod watch;
 
 pub use client::Client;
 pub use cluster::ClusterClient;
+pub use cluster_pipeline::ClusterPipeline;
 pub use monitor::{Monitor, MonitorBuilder};
 pub use pipeline::Pipeline;
 pub use pubsub::{PubSub, PubSubBuilder, PubSubHandle, PubSubThread, ShardedPubSub};

@@ -21,6 +21,7 @@ use crate::config::{Config, IntoClusterConfig};
 use crate::driver::cluster::{Cluster, NodePlace};
 use crate::driver::place::Place;
 use crate::error::{Error, Result};
+use crate::pipeline::ClusterPipeline;
 use crate::pool;
 use crate::pubsub::home::{Home, NodeChoice, NodesChoice, access};
 use crate::pubsub::{OneNode, PubSubBuilder, Sharded, one_name};
@@ -131,6 +132,21 @@ impl ClusterClient {
         let link = self.driver().link_at(&address);
         // What a replica has can be read there.
         Ok(Config::clone(link.config()).read_from_replicas(true))
+    }
+
+    /// Begins a [`ClusterPipeline`]: commands that are sent in one go, to all nodes at a time.
+    ///
+    /// ```no_run
+    /// # async fn example(cluster: tidings::ClusterClient) -> tidings::Result<()> {
+    /// let mut pipe = cluster.pipeline();
+    /// pipe.set("foo", "bar"); // nothing is sent yet
+    /// pipe.get("bing");
+    /// let (ok, bing): (bool, Option<String>) = pipe.execute().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn pipeline(&self) -> ClusterPipeline {
+        ClusterPipeline::new(self.clone())
     }
 
     /// Makes a [`PubSub`](crate::PubSub): a subscriber of channels and patterns with a connection of its own to one node.

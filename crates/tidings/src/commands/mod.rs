@@ -36,7 +36,7 @@ use tidings_proto::{
 use self::args::{Bit, Counted, CountedPairs, Milliseconds, OnOff, Seconds, Streams};
 use self::options::*;
 use crate::error::Error;
-use crate::pipeline::{Pipeline, pipeline_methods};
+use crate::pipeline::{ClusterPipeline, Pipeline, pipeline_methods};
 use crate::script::ScriptCall;
 
 /// Makes a trait method of each row of a table.
@@ -185,8 +185,17 @@ impl Pipeline {
     each_table!(pipeline_methods);
 }
 
+impl ClusterPipeline {
+    each_table!(pipeline_methods);
+}
+
 #[cfg(feature = "blocking")]
 impl crate::blocking::Pipeline {
+    each_table!(pipeline_methods);
+}
+
+#[cfg(feature = "blocking")]
+impl crate::blocking::ClusterPipeline {
     each_table!(pipeline_methods);
 }
 

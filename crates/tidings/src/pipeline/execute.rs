@@ -13,6 +13,7 @@ use tidings_proto::{CommandRef, Refusal, Reply, Value};
 use super::{FromReplies, Replies};
 use crate::client::{Client, SharedMailbox};
 use crate::driver::body::{Answer, Batch, Body, Patience};
+use crate::driver::cluster::{Cluster, PipelineRun, Spread};
 use crate::driver::mailbox::{Mailbox, Sending};
 use crate::error::{Error, ErrorKind, Result};
 use crate::pool::Own;
@@ -24,6 +25,7 @@ pub(super) enum Plan {
     Known(Result<()>),
     Shared(Client, Arc<Batch>),
     Watching(Own, Arc<Batch>),
+    Spread(Arc<Cluster>, Spread),
 }
 
 /// A pipeline that runs when it is awaited; made by [`Pipeline::execute`](crate::Pipeline::execute).
@@ -45,7 +47,15 @@ pub struct ExecuteEach {
     running: Running,
 }
 
-struct Running {
+enum Running {
+    /// For one server.
+    Single(Single),
+    /// For the nodes of a cluster; `None` when it is done.
+    Spread(Option<Box<PipelineRun>>),
+}
+
+/// A pipeline for one server.
+struct Single {
     state: State,
     batch: Arc<Batch>,
 }
@@ -61,7 +71,46 @@ enum State {
 
 impl Running {
     fn new(plan: Plan) -> Self {
+        match plan {
+            Plan::Spread(cluster, spread) => {
+                Self::Spread(Some(Box::new(PipelineRun::new(cluster, spread))))
+            }
+            plan => Self::Single(Single::new(plan)),
+        }
+    }
+
+    /// What its replies become.
+    fn poll<R>(
+        &mut self,
+        cx: &mut Context<'_>,
+        decode: impl FnOnce(&mut Replies<'_>) -> Result<R>,
+    ) -> Poll<Result<R>> {
+        match self {
+            Self::Single(single) => {
+                let answer = ready!(single.poll(cx))?;
+                Poll::Ready(single.decode(answer, decode))
+            }
+            Self::Spread(run) => {
+                let Some(running) = run else {
+                    return Poll::Ready(Err(ended()));
+                };
+                ready!(running.poll(cx));
+                let replies = run.take().map(|run| run.into_replies());
+                let (spread, groups) = replies.ok_or_else(ended)?;
+                Poll::Ready(decode(&mut Replies::of_groups(&spread, &groups)))
+            }
+        }
+    }
+}
+
+fn ended() -> Error {
+    Error::misuse("a pipeline was awaited again after its end")
+}
+
+impl Single {
+    fn new(plan: Plan) -> Self {
         let (state, batch) = match plan {
+            Plan::Spread(..) => (State::Known(None), Arc::default()),
             Plan::Known(outcome) => (State::Known(Some(outcome)), Arc::default()),
             Plan::Shared(client, batch) => {
                 let body = Body::Batch(Arc::clone(&batch));
@@ -85,9 +134,7 @@ impl Running {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Answer>>> {
         let answer = match &mut self.state {
             State::Known(outcome) => {
-                let outcome = outcome.take().unwrap_or_else(|| {
-                    Err(Error::misuse("a pipeline was awaited again after its end"))
-                });
+                let outcome = outcome.take().unwrap_or_else(|| Err(ended()));
                 return Poll::Ready(outcome.map(|()| None));
             }
             State::Shared(sending) => ready!(Pin::new(sending).poll(cx)),
@@ -126,7 +173,9 @@ impl Running {
                 Some(refusal) => Err(refused(batch, refusal, &exec.reply)),
                 None => decode_exec(batch, &exec.reply, decode),
             },
-            Some(Answer::Reply(_)) => Err(broken("a pipeline was answered as a command is")),
+            Some(Answer::Reply(_) | Answer::Cut(_)) => {
+                Err(broken("a pipeline was answered as a command is"))
+            }
         }
     }
 }
@@ -213,8 +262,7 @@ impl<T: FromReplies> Future for Execute<T> {
     type Output = Result<T>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
-        let answer = ready!(self.running.poll(cx))?;
-        Poll::Ready(self.running.decode(answer, T::from_replies))
+        self.running.poll(cx, T::from_replies)
     }
 }
 
@@ -222,14 +270,13 @@ impl Future for ExecuteEach {
     type Output = Result<Vec<Result<Value>>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let answer = ready!(self.running.poll(cx))?;
-        Poll::Ready(self.running.decode(answer, |replies| {
+        self.running.poll(cx, |replies| {
             let mut each = Vec::with_capacity(replies.len());
             while !replies.is_empty() {
                 each.push(replies.take::<Value>());
             }
             Ok(each)
-        }))
+        })
     }
 }
 

@@ -1,29 +1,25 @@
 //! Many commands in one go.
 
+mod cluster;
 mod execute;
+mod gathering;
 mod replies;
 
 use std::fmt;
 use std::sync::Arc;
 
-use tidings_proto::{ArgError, Charset, Command, CommandRef, CommandWriter, ToArgs};
+use tidings_proto::{Charset, Command, ToArgs};
 
+pub use cluster::ClusterPipeline;
 pub use execute::{Execute, ExecuteEach};
+pub(crate) use gathering::Gathering;
 pub use replies::{FromReplies, Replies};
 
 use crate::client::Client;
-use crate::commands::refused;
-use crate::driver::body::{Batch, Patience};
+use crate::driver::body::{Batch, Content, Patience};
 use crate::error::{Error, Result};
-use crate::run::patience;
 use crate::script::Script;
 use crate::watch::Watched;
-
-const MULTI: &[u8] = b"*1\r\n$5\r\nMULTI\r\n";
-const EXEC: &[u8] = b"*1\r\n$4\r\nEXEC\r\n";
-
-/// Room for a pipeline of some ten commands.
-const FIRST_CAPACITY: usize = 512;
 
 /// Commands that are gathered, sent in one go, and answered together.
 ///
@@ -66,21 +62,8 @@ const FIRST_CAPACITY: usize = 512;
 #[must_use = "a pipeline does nothing until it is executed"]
 pub struct Pipeline {
     target: Target,
-    /// MULTI, whether it is sent or not, and the commands; empty before the first one.
-    buffer: Vec<u8>,
-    /// Where the last complete command ends: whatever is behind was broken off.
-    complete: usize,
-    /// Where the first command ends.
-    first: usize,
-    commands: usize,
-    /// Which commands load a script for the next one.
-    loads: Vec<usize>,
-    /// The scripts that are loaded so far.
-    scripts: Vec<Script>,
+    commands: Gathering,
     transaction: bool,
-    patience: Patience,
-    misuse: Option<Error>,
-    charset: Charset,
 }
 
 enum Target {
@@ -103,16 +86,8 @@ impl Pipeline {
     fn to(target: Target, charset: Charset) -> Self {
         Self {
             target,
-            buffer: Vec::new(),
-            complete: MULTI.len(),
-            first: MULTI.len(),
-            commands: 0,
-            loads: Vec::new(),
-            scripts: Vec::new(),
+            commands: Gathering::new(charset),
             transaction: true,
-            patience: Patience::Usual,
-            misuse: None,
-            charset,
         }
     }
 
@@ -134,11 +109,9 @@ impl Pipeline {
     /// ```
     pub fn transaction(&mut self, transaction: bool) -> &mut Self {
         if !transaction && matches!(self.target, Target::Watch(_)) {
-            self.misuse.get_or_insert_with(|| {
-                Error::misuse(
-                    "what a Watch has become is a transaction, and cannot be told not to be",
-                )
-            });
+            self.commands.note_misuse(Error::misuse(
+                "what a Watch has become is a transaction, and cannot be told not to be",
+            ));
         }
         self.transaction = transaction;
         self
@@ -146,7 +119,7 @@ impl Pipeline {
 
     /// How many commands there are.
     pub fn len(&self) -> usize {
-        self.commands - self.loads.len()
+        self.commands.len()
     }
 
     /// Whether there is no command.
@@ -159,32 +132,8 @@ impl Pipeline {
     /// Those that cannot stand in a pipeline (`MULTI`, `SUBSCRIBE`, `SELECT`, …) make its execution fail as a
     /// [misuse](crate::ErrorKind::Misuse), before anything is sent.
     pub fn run(&mut self, command: Command) -> &mut Self {
-        if let Some(error) = refused(command.view()) {
-            self.misuse.get_or_insert(error);
-        }
-        self.open();
-        match command.in_charset(self.charset) {
-            Ok(command) => self.buffer.extend_from_slice(command.as_bytes()),
-            Err(error) => self.refuse(&error),
-        }
-        self.completed(true);
+        self.commands.run(command);
         self
-    }
-
-    /// Notes that an argument of a command cannot be sent.
-    #[cold]
-    pub(crate) fn refuse(&mut self, error: &ArgError) {
-        let number = self.len() + 1;
-        self.misuse.get_or_insert_with(|| {
-            Error::misuse(format!(
-                "an argument of command {number} cannot be sent: {error}"
-            ))
-        });
-    }
-
-    #[inline]
-    pub(crate) fn charset(&self) -> Charset {
-        self.charset
     }
 
     /// Adds a script, which runs by its digest.
@@ -209,70 +158,14 @@ impl Pipeline {
         keys: impl ToArgs<K>,
         args: impl ToArgs<A>,
     ) -> &mut Self {
-        if !self
-            .scripts
-            .iter()
-            .any(|known| known.digest() == script.digest())
-        {
-            self.begin("SCRIPT")
-                .arg("LOAD")
-                .arg(script.source().as_bytes());
-            self.loads.push(self.commands);
-            self.completed(false);
-            self.scripts.push(script.clone());
-        }
-        self.evalsha(script.digest(), keys, args)
+        self.commands.script(script, keys, args);
+        self
     }
 
     /// Where the methods of the commands add them: each face of a pipeline has this.
     #[inline]
-    pub(crate) fn gathering(&mut self) -> &mut Self {
-        self
-    }
-
-    /// Makes the buffer end with the last complete command.
-    #[inline]
-    fn open(&mut self) {
-        if self.buffer.is_empty() {
-            self.buffer.reserve(FIRST_CAPACITY);
-            self.buffer.extend_from_slice(MULTI);
-        } else {
-            self.buffer.truncate(self.complete);
-        }
-    }
-
-    /// Begins a command at the end of the others.
-    #[inline]
-    pub(crate) fn begin(&mut self, name: &str) -> CommandWriter<'_> {
-        self.open();
-        CommandWriter::new(&mut self.buffer, name)
-    }
-
-    /// The command that was begun last is complete.
-    #[inline]
-    pub(crate) fn completed(&mut self, may_block: bool) {
-        if may_block {
-            self.note_blocking();
-        }
-        self.complete = self.buffer.len();
-        self.commands += 1;
-        if self.commands == 1 {
-            self.first = self.complete;
-        }
-    }
-
-    /// Outside of a transaction, a command that blocks holds up those behind it.
-    fn note_blocking(&mut self) {
-        let last = self.buffer.get(self.complete..).unwrap_or_default();
-        let blocking = CommandRef::split_first(last).and_then(|(command, _)| command.blocks());
-        let Some(blocking) = blocking else { return };
-        self.patience = match (self.patience, patience(blocking)) {
-            (Patience::Blocks(one), Patience::Blocks(other)) => {
-                Patience::Blocks(one.saturating_add(other))
-            }
-            (Patience::Usual, new) => new,
-            _ => Patience::Endless,
-        };
+    pub(crate) fn gathering(&mut self) -> &mut Gathering {
+        &mut self.commands
     }
 
     /// Sends the commands, and decodes their replies to a tuple of types, a `Vec`, an array, or `()`.
@@ -322,7 +215,7 @@ impl Pipeline {
             Target::Watch(_) => std::mem::replace(&mut self.target, Target::Over),
             Target::Over => Target::Over,
         };
-        let mut fresh = Self::to(Target::Over, self.charset);
+        let mut fresh = Self::to(Target::Over, self.commands.charset());
         fresh.transaction = self.transaction;
         std::mem::swap(&mut fresh.target, &mut self.target);
         let full = std::mem::replace(self, fresh);
@@ -334,7 +227,7 @@ impl Pipeline {
             return execute::Plan::Known(Err(error));
         }
         let watching = matches!(target, Target::Watch(_));
-        if self.commands == 0 && !watching {
+        if self.is_empty() && !watching {
             return execute::Plan::Known(Ok(()));
         }
         let batch = Arc::new(self.into_batch());
@@ -346,44 +239,35 @@ impl Pipeline {
     }
 
     fn check(&self, target: &Target, count: Option<usize>) -> Result<()> {
-        if let Some(error) = &self.misuse {
-            return Err(error.clone());
-        }
+        self.commands.check(None)?;
         if let Target::Over = target {
             return Err(Error::misuse(
                 "the transaction of this Watch was executed already: begin again with Client::watch",
             ));
         }
-        match count {
-            Some(count) if count != self.len() => Err(Error::misuse(format!(
-                "the pipeline is executed for {count} replies, but the number of its commands is {}",
-                self.len()
-            ))),
-            _ => Ok(()),
-        }
+        self.commands.check(count)
     }
 
-    fn into_batch(mut self) -> Batch {
-        self.open();
-        let inner = MULTI.len()..self.complete;
+    fn into_batch(self) -> Batch {
+        let gathered = self.commands.into_gathered(self.transaction);
         let (wire, harmless, patience) = if self.transaction {
-            self.buffer.extend_from_slice(EXEC);
             // Nothing is run before EXEC, and nothing blocks within it.
-            (0..self.buffer.len(), self.buffer.len(), Patience::Usual)
+            let length = gathered.bytes.len();
+            (0..length, length, Patience::Usual)
         } else {
-            (inner.clone(), self.first - inner.start, self.patience)
+            let wire = gathered.inner.clone();
+            (wire, gathered.first, gathered.patience)
         };
         Batch {
-            bytes: self.buffer,
-            wire,
-            inner,
-            commands: self.commands,
-            loads: self.loads,
+            content: Content::Own(gathered.bytes, wire),
+            inner: gathered.inner,
+            commands: gathered.commands,
+            loads: gathered.loads,
             transaction: self.transaction,
-            asking: false,
-            charset: self.charset,
+            charset: gathered.charset,
             harmless,
             patience,
+            ..Batch::default()
         }
     }
 }
@@ -391,7 +275,7 @@ impl Pipeline {
 impl fmt::Debug for Pipeline {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pipeline")
-            .field("commands", &self.commands)
+            .field("commands", &self.len())
             .field("transaction", &self.transaction)
             .finish_non_exhaustive()
     }

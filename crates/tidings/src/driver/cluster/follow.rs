@@ -10,7 +10,7 @@ use tidings_proto::{Blob, Reply, ServerError};
 use tokio::time;
 
 use super::{Cluster, NodeLink, Routes};
-use crate::driver::body::{Answer, Batch, Body};
+use crate::driver::body::{Answer, Batch, Body, Content};
 use crate::driver::together;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -34,7 +34,7 @@ struct Outcome {
 }
 
 impl Cluster {
-    fn limits(&self) -> RedirectLimits {
+    pub(super) fn limits(&self) -> RedirectLimits {
         let limits = RedirectLimits::default();
         match self.config.time_to_respond() {
             Some(patience) => limits.patience(patience),
@@ -269,7 +269,7 @@ impl Cluster {
     }
 }
 
-fn no_node() -> Error {
+pub(super) fn no_node() -> Error {
     Error::connection("no node of the cluster is known")
 }
 
@@ -312,7 +312,7 @@ pub(crate) fn single(answer: &Answer) -> Result<&[u8]> {
     }
 }
 
-async fn wait(pause: std::time::Duration) {
+pub(super) async fn wait(pause: std::time::Duration) {
     if !pause.is_zero() {
         time::sleep(pause).await;
     }
@@ -329,7 +329,7 @@ pub(crate) fn redirect_in(answer: &Answer) -> Option<Redirect> {
     match answer {
         Answer::Reply(frame) => redirect_of(frame),
         Answer::Replies(parts) if parts.len() == 1 => redirect_of(&parts[0]),
-        Answer::Replies(_) => None,
+        Answer::Replies(_) | Answer::Cut(_) => None,
         Answer::Exec(exec) => match &exec.refusal {
             Some(refusal) => Redirect::of(&refusal.error),
             None => redirect_of(&exec.reply),
@@ -353,16 +353,18 @@ fn behind_asking(body: &Body) -> Body {
     let bytes = [ASKING, body.wire()].concat();
     let batch = match body {
         // ASKING holds for all of a transaction.
-        Body::Batch(batch) if batch.transaction => Batch {
-            wire: 0..bytes.len(),
-            inner: ASKING.len() + batch.inner.start..ASKING.len() + batch.inner.end,
-            commands: batch.commands,
-            transaction: true,
-            asking: true,
-            harmless: bytes.len(),
-            bytes,
-            ..Batch::default()
-        },
+        Body::Batch(batch) if batch.transaction => {
+            let all = 0..bytes.len();
+            Batch {
+                inner: ASKING.len() + batch.inner.start..ASKING.len() + batch.inner.end,
+                commands: batch.commands,
+                transaction: true,
+                asking: true,
+                harmless: all.end,
+                content: Content::Own(bytes, all),
+                ..Batch::default()
+            }
+        }
         _ => {
             let length = bytes.len();
             Batch::of_commands(bytes, 2, length, body.patience())

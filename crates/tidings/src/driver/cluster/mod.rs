@@ -3,8 +3,10 @@
 mod follow;
 mod node;
 mod node_place;
+mod pipeline;
 mod routes;
 mod scout;
+mod spread;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -20,7 +22,9 @@ use tokio::sync::{Semaphore, watch};
 pub(crate) use follow::{Job, is_lost, redirect_in, single};
 pub(crate) use node::NodeLink;
 pub(crate) use node_place::NodePlace;
+pub(crate) use pipeline::{GroupReplies, PipelineRun};
 pub(crate) use routes::Routes;
+pub(crate) use spread::Spread;
 
 use crate::config::Config;
 use crate::error::{Error, Result};

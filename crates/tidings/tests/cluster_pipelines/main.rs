@@ -1,0 +1,8 @@
+//! Pipelines on real clusters: SPEC items CP-01 to CP-05.
+
+#[path = "../clusters/mod.rs"]
+mod clusters;
+mod grouping;
+mod losing;
+mod moving;
+mod support;
