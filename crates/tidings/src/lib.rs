@@ -39,6 +39,7 @@
 //! | many channels and patterns into one consumer | [`Receiver`] |
 //! | many commands in one go, as a transaction or not | [`Pipeline`] |
 //! | reading, and writing only if nobody else wrote meanwhile | [`Client::transaction`]; [`Watch`] for each step |
+//! | a cluster | [`ClusterClient`], its [`ClusterPipeline`], and [`SlotTransactions`] |
 //! | Lua on the server | [`Script`] |
 //! | every command that a server runs | [`Monitor`] |
 //! | all of this in threads, without a runtime | [`blocking`] |
@@ -78,7 +79,7 @@ mod watch;
 
 pub use bytes::Bytes;
 pub use client::Client;
-pub use cluster::{ClusterClient, ClusterRun};
+pub use cluster::{ClusterClient, ClusterRun, SlotTransactions};
 pub use commands::{Commands, options};
 #[cfg(feature = "tls")]
 pub use config::TlsConfig;

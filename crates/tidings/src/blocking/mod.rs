@@ -33,7 +33,8 @@
 //! | watched keys | [`Client::transaction`], [`Watch`] | [`tidings::Watch`](crate::Watch) |
 //! | scripts | [`Script`](crate::Script), which runs on either | |
 //! | commands of a cluster | [`ClusterClient`] | [`tidings::ClusterClient`](crate::ClusterClient) |
-//! | many in one go, in a cluster | [`ClusterPipeline`] | [`tidings::ClusterPipeline`](crate::ClusterPipeline) |
+//! | many of them in one go | [`ClusterPipeline`] | [`tidings::ClusterPipeline`](crate::ClusterPipeline) |
+//! | transactions on one slot of it | [`SlotTransactions`] | [`tidings::SlotTransactions`](crate::SlotTransactions) |
 //! | Pub/Sub | [`PubSub`], an [`Iterator`]; [`timeout_iter`](PubSub::timeout_iter) | [`tidings::PubSub`](crate::PubSub), a `Stream` |
 //! | shard channels | [`ShardedPubSub`] | [`tidings::ShardedPubSub`](crate::ShardedPubSub) |
 //! | handlers that run in the background | [`PubSubThread`], by [`run_in_thread`](PubSub::run_in_thread) | [`PubSubTask`](crate::PubSubTask), by [`spawn`](crate::PubSub::spawn) |
@@ -74,6 +75,7 @@ mod pipeline;
 mod pubsub;
 mod receiver;
 mod runtime;
+mod slot_transactions;
 mod subscription;
 mod timeout_iter;
 mod watch;
@@ -86,6 +88,7 @@ pub use pipeline::Pipeline;
 pub use pubsub::{PubSub, PubSubBuilder, PubSubHandle, PubSubThread, ShardedPubSub};
 pub use receiver::{Receiver, ReceiverBuilder};
 pub(crate) use runtime::wait;
+pub use slot_transactions::SlotTransactions;
 pub use subscription::{Subscription, SubscriptionBuilder};
 pub use timeout_iter::{ReadWithin, TimeoutIter};
 pub use watch::Watch;

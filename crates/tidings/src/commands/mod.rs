@@ -216,7 +216,7 @@ pub(crate) fn refused(command: CommandRef<'_>) -> Option<Error> {
         }
         Some(ConnectionChange::Transaction) => {
             "a pipeline is a transaction unless told otherwise, and keys are watched by Client::watch \
-             or Client::transaction"
+             or Client::transaction; in a cluster both is for one slot, by ClusterClient::transaction_on"
         }
         Some(ConnectionChange::Stream) => {
             "it turns the connection into a stream; for MONITOR use Client::monitor"

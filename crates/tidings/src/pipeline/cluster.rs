@@ -35,7 +35,8 @@ use crate::script::Script;
 ///
 /// # No transaction
 ///
-/// The commands of others may run between those of a pipeline, and if one fails the others have run.
+/// The commands of others may run between those of a pipeline, and if one fails the others have run. What is a
+/// transaction is for one slot: [`ClusterClient::transaction_on`].
 ///
 /// ```compile_fail,E0599
 /// fn transaction(cluster: tidings::ClusterClient) {

@@ -8,23 +8,27 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use tidings_proto::cluster::Access;
 use tidings_proto::{CommandRef, Refusal, Reply, Value};
 
 use super::{FromReplies, Replies};
 use crate::client::{Client, SharedMailbox};
+use crate::cluster::{SlotTransactions, WatchedSlot};
 use crate::driver::body::{Answer, Batch, Body, Patience};
-use crate::driver::cluster::{Cluster, PipelineRun, Spread};
+use crate::driver::cluster::{Cluster, Job, PipelineRun, Spread};
 use crate::driver::mailbox::{Mailbox, Sending};
 use crate::error::{Error, ErrorKind, Result};
 use crate::pool::Own;
 use crate::run::lost_while_watching;
+use crate::watch::Watched;
 
 /// How a pipeline is to be executed.
 pub(super) enum Plan {
     /// Nothing is to be sent.
     Known(Result<()>),
     Shared(Client, Arc<Batch>),
-    Watching(Own, Arc<Batch>),
+    Slot(SlotTransactions, Arc<Batch>),
+    Watching(Watched, Arc<Batch>),
     Spread(Arc<Cluster>, Spread),
 }
 
@@ -66,7 +70,7 @@ enum State {
     /// On a connection that is yet to be had.
     Elsewhere(Pin<Box<dyn Future<Output = Result<Answer>> + Send>>),
     /// On the connection of a watch, which is closed if this is dropped.
-    Watching(Sending<Arc<Mailbox>>, Option<Own>),
+    Watching(Sending<Arc<Mailbox>>, Option<Own>, Option<Arc<WatchedSlot>>),
 }
 
 impl Running {
@@ -121,10 +125,15 @@ impl Single {
                 };
                 (state, batch)
             }
-            Plan::Watching(own, batch) => {
-                let mailbox = Arc::clone(own.mailbox());
-                let sending = Sending::new(mailbox, Body::Batch(Arc::clone(&batch)));
-                (State::Watching(sending, Some(own)), batch)
+            Plan::Slot(slot, batch) => {
+                let body = Body::Batch(Arc::clone(&batch));
+                (State::Elsewhere(Box::pin(run_on_slot(slot, body))), batch)
+            }
+            Plan::Watching(watched, batch) => {
+                let body = watched.body(Body::Batch(Arc::clone(&batch)));
+                let (own, slot) = watched.into_own();
+                let sending = Sending::new(Arc::clone(own.mailbox()), body);
+                (State::Watching(sending, Some(own), slot), batch)
             }
         };
         Self { state, batch }
@@ -143,7 +152,7 @@ impl Single {
                 self.state = State::Known(None);
                 answer
             }
-            State::Watching(sending, own) => {
+            State::Watching(sending, own, slot) => {
                 let answer = ready!(Pin::new(sending).poll(cx));
                 // EXEC has ended the watch. Where MULTI was refused it has not, and the connection is closed.
                 match (&answer, own.take()) {
@@ -154,7 +163,11 @@ impl Single {
                     }
                     _ => {}
                 }
-                answer.map_err(lost_while_watching)
+                let answer = answer.map_err(lost_while_watching);
+                match slot {
+                    Some(slot) => answer.and_then(|answer| slot.answer_while_watching(answer)),
+                    None => answer,
+                }
             }
         };
         Poll::Ready(answer.map(Some))
@@ -178,6 +191,16 @@ impl Single {
             }
         }
     }
+}
+
+async fn run_on_slot(slot: SlotTransactions, body: Body) -> Result<Answer> {
+    let job = Job {
+        body,
+        slot: slot.slot()?,
+        access: Access::Write,
+        harmless: false,
+    };
+    Arc::clone(slot.cluster()).run_at(job).await
 }
 
 fn decode_exec<R>(

@@ -1,7 +1,9 @@
 //! Commands that are gathered, encoded as they come.
 
+use tidings_proto::cluster::Slot;
 use tidings_proto::{ArgError, Charset, Command, CommandRef, CommandWriter, ToArgs};
 
+use crate::cluster::check_slot;
 use crate::commands::args::Counted;
 use crate::commands::refused;
 use crate::driver::body::{Gathered, Patience};
@@ -170,6 +172,41 @@ impl Gathering {
             ))),
             _ => Ok(()),
         }
+    }
+
+    /// Why one of the commands is not for a slot, if one is not.
+    pub(super) fn check_slot(&self, slot: Slot) -> Result<()> {
+        let mut number = 0;
+        for (index, command) in self.each().enumerate() {
+            if self.loads.binary_search(&index).is_err() {
+                number += 1;
+            }
+            check_slot(command, slot)
+                .map_err(|error| error.of_command(number, command, "cannot be sent"))?;
+        }
+        Ok(())
+    }
+
+    /// Sees to it that one of the commands has a key, by one that reads this key and whose reply is for nobody.
+    pub(super) fn ensure_key(&mut self, key: &[u8]) {
+        if self.each().all(|command| command.keys().next().is_none()) {
+            self.loads.push(self.commands);
+            self.begin("EXISTS").arg(key);
+            self.completed(false);
+        }
+    }
+
+    /// The commands, loads included.
+    fn each(&self) -> impl Iterator<Item = CommandRef<'_>> {
+        let mut rest = match self.buffer.get(MULTI.len()..self.complete) {
+            Some(commands) => commands,
+            None => &[],
+        };
+        std::iter::from_fn(move || {
+            let (command, tail) = CommandRef::split_first(rest)?;
+            rest = tail;
+            Some(command)
+        })
     }
 
     /// The commands, with EXEC behind them if they are a transaction.

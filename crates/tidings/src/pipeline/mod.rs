@@ -16,6 +16,7 @@ pub(crate) use gathering::Gathering;
 pub use replies::{FromReplies, Replies};
 
 use crate::client::Client;
+use crate::cluster::SlotTransactions;
 use crate::driver::body::{Batch, Content, Patience};
 use crate::error::{Error, Result};
 use crate::script::Script;
@@ -23,7 +24,8 @@ use crate::watch::Watched;
 
 /// Commands that are gathered, sent in one go, and answered together.
 ///
-/// Made by [`Client::pipeline`], or by [`Watch::multi`](crate::Watch::multi). It has the methods of
+/// Made by [`Client::pipeline`], or by [`Watch::multi`](crate::Watch::multi); for one slot of a cluster by
+/// [`SlotTransactions::pipeline`], while what is no transaction there is a [`ClusterPipeline`]. It has the methods of
 /// [`Commands`](crate::Commands), which add a command each and can be chained; the types of the replies are named
 /// where it is executed: a tuple of one type a command, a `Vec` of one type for all, or `()`.
 ///
@@ -68,6 +70,8 @@ pub struct Pipeline {
 
 enum Target {
     Client(Client),
+    /// The node of a slot in a cluster.
+    Slot(SlotTransactions),
     Watch(Watched),
     /// The transaction of a watch was executed.
     Over,
@@ -77,6 +81,11 @@ impl Pipeline {
     pub(crate) fn new(client: Client) -> Self {
         let charset = client.charset();
         Self::to(Target::Client(client), charset)
+    }
+
+    pub(crate) fn on_slot(slot: SlotTransactions) -> Self {
+        let charset = slot.charset();
+        Self::to(Target::Slot(slot), charset)
     }
 
     pub(crate) fn watching(watched: Watched, charset: Charset) -> Self {
@@ -94,7 +103,7 @@ impl Pipeline {
     /// Whether the commands are run as a transaction, which is so unless this says otherwise.
     ///
     /// With `false` they are only sent together: others' commands may be run in between. What a
-    /// [`Watch`](crate::Watch) has become is always a transaction.
+    /// [`Watch`](crate::Watch) has become is always a transaction, as is what is on one slot of a cluster.
     ///
     /// ```no_run
     /// # async fn example(client: tidings::Client) -> tidings::Result<()> {
@@ -108,10 +117,17 @@ impl Pipeline {
     /// # }
     /// ```
     pub fn transaction(&mut self, transaction: bool) -> &mut Self {
-        if !transaction && matches!(self.target, Target::Watch(_)) {
-            self.commands.note_misuse(Error::misuse(
-                "what a Watch has become is a transaction, and cannot be told not to be",
-            ));
+        let why = match &self.target {
+            Target::Client(_) | Target::Over => None,
+            Target::Slot(_) => Some(
+                "a pipeline on one slot is a transaction: what is none is ClusterClient::pipeline",
+            ),
+            Target::Watch(_) => {
+                Some("what a Watch has become is a transaction, and cannot be told not to be")
+            }
+        };
+        if let Some(why) = why.filter(|_| !transaction) {
+            self.commands.note_misuse(Error::misuse(why));
         }
         self.transaction = transaction;
         self
@@ -212,6 +228,7 @@ impl Pipeline {
     fn take(&mut self, count: Option<usize>) -> execute::Plan {
         let target = match &self.target {
             Target::Client(client) => Target::Client(client.clone()),
+            Target::Slot(slot) => Target::Slot(slot.clone()),
             Target::Watch(_) => std::mem::replace(&mut self.target, Target::Over),
             Target::Over => Target::Over,
         };
@@ -222,7 +239,7 @@ impl Pipeline {
         full.plan(target, count)
     }
 
-    fn plan(self, target: Target, count: Option<usize>) -> execute::Plan {
+    fn plan(mut self, target: Target, count: Option<usize>) -> execute::Plan {
         if let Err(error) = self.check(&target, count) {
             return execute::Plan::Known(Err(error));
         }
@@ -230,22 +247,35 @@ impl Pipeline {
         if self.is_empty() && !watching {
             return execute::Plan::Known(Ok(()));
         }
+        if let Target::Watch(watched) = &target
+            && let Some(slot) = watched.slot()
+        {
+            // A node that has lost the slot says so to a command with a key.
+            self.commands.ensure_key(slot.key());
+        }
         let batch = Arc::new(self.into_batch());
         match target {
             Target::Client(client) => execute::Plan::Shared(client, batch),
-            Target::Watch(watched) => execute::Plan::Watching(watched.into_own(), batch),
+            Target::Slot(slot) => execute::Plan::Slot(slot, batch),
+            Target::Watch(watched) => execute::Plan::Watching(watched, batch),
             Target::Over => execute::Plan::Known(Ok(())),
         }
     }
 
     fn check(&self, target: &Target, count: Option<usize>) -> Result<()> {
         self.commands.check(None)?;
-        if let Target::Over = target {
-            return Err(Error::misuse(
-                "the transaction of this Watch was executed already: begin again with Client::watch",
-            ));
-        }
-        self.commands.check(count)
+        let slot = match target {
+            Target::Client(_) => None,
+            Target::Slot(slot) => Some(slot.slot()?),
+            Target::Watch(watched) => watched.slot().map(|slot| slot.slot()),
+            Target::Over => {
+                return Err(Error::misuse(
+                    "the transaction of this Watch was executed already: begin again with Client::watch",
+                ));
+            }
+        };
+        self.commands.check(count)?;
+        slot.map_or(Ok(()), |slot| self.commands.check_slot(slot))
     }
 
     fn into_batch(self) -> Batch {

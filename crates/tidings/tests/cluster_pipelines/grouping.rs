@@ -7,7 +7,7 @@ use tidings::{ClusterPipeline, Commands, ErrorKind, Script, Value, cmd};
 use tidings_testkit::{AdminReply, ClusterNode};
 
 use crate::clusters::{Case, on_each_own, on_each_shared};
-use crate::support::{error, keys};
+use crate::support::{error, keys, on_each_alone};
 
 /// How often a node has run a command.
 fn calls(node: &ClusterNode, command: &str) -> u64 {
@@ -78,45 +78,42 @@ fn cp_01_commands_of_all_nodes_have_one_reply_each_in_their_order() {
 
 #[test]
 fn cp_01_each_node_is_written_to_once() {
-    on_each_own(
-        |builder| builder,
-        |case| async move {
-            let client = case.client().await;
-            let keys = keys("once", 300);
-            let mut pipeline = client.pipeline();
-            for key in &keys {
-                pipeline.set(key, 1);
-            }
-            let (): () = pipeline.execute().await.expect("all are run");
-            for key in &keys {
-                pipeline.get(key);
-            }
-            let reads = |node: &ClusterNode| -> u64 {
-                let stats = node.cli(["INFO", "stats"]);
-                let line = stats
-                    .lines()
-                    .find_map(|it| it.strip_prefix("total_reads_processed:"));
-                line.expect("it is counted")
-                    .trim()
-                    .parse()
-                    .expect("a number")
-            };
-            let before: Vec<u64> = case
-                .cluster
-                .nodes()
-                .iter()
-                .map(|node| reads(node))
-                .collect();
-            let values: Vec<i64> = pipeline.execute().await.expect("all are run");
-            assert_eq!(values, vec![1; 300]);
-            for (node, before) in case.cluster.nodes().iter().zip(before) {
-                // Two are those that ask here; the connection may ask for a sign of life, and nodes for the topology.
-                let read = reads(node) - before;
-                assert!(read < 20, "{node} has read {read} times");
-            }
-            assert_eq!(calls_of_each(&case, "get").iter().sum::<u64>(), 300);
-        },
-    );
+    on_each_alone(|case| async move {
+        let client = case.client().await;
+        let keys = keys("once", 300);
+        let mut pipeline = client.pipeline();
+        for key in &keys {
+            pipeline.set(key, 1);
+        }
+        let (): () = pipeline.execute().await.expect("all are run");
+        for key in &keys {
+            pipeline.get(key);
+        }
+        let reads = |node: &ClusterNode| -> u64 {
+            let stats = node.cli(["INFO", "stats"]);
+            let line = stats
+                .lines()
+                .find_map(|it| it.strip_prefix("total_reads_processed:"));
+            line.expect("it is counted")
+                .trim()
+                .parse()
+                .expect("a number")
+        };
+        let before: Vec<u64> = case
+            .cluster
+            .nodes()
+            .iter()
+            .map(|node| reads(node))
+            .collect();
+        let values: Vec<i64> = pipeline.execute().await.expect("all are run");
+        assert_eq!(values, vec![1; 300]);
+        for (node, before) in case.cluster.nodes().iter().zip(before) {
+            // Two are those that ask here; the connection may ask for a sign of life, and nodes for the topology.
+            let read = reads(node) - before;
+            assert!(read < 20, "{node} has read {read} times");
+        }
+        assert_eq!(calls_of_each(&case, "get").iter().sum::<u64>(), 300);
+    });
 }
 
 #[test]
@@ -305,50 +302,47 @@ fn cp_04_what_only_reads_goes_to_replicas_if_the_client_is_told_so() {
 
 #[test]
 fn pl_08_scripts_are_loaded_on_each_node_that_runs_them() {
-    on_each_own(
-        |builder| builder,
-        |case| async move {
-            let client = case.client().await;
-            let add = Script::new("return redis.call('INCRBY', KEYS[1], ARGV[1])");
-            let key = Script::new("return KEYS[1]");
-            let keys = keys("scripts", 30);
-            for round in 1..=2_i64 {
-                let mut pipeline = client.pipeline();
-                for name in &keys {
-                    pipeline
-                        .script(&add, name, 1)
-                        .get(name)
-                        .script(&key, name, None::<&str>);
-                }
-                assert_eq!(pipeline.len(), 90);
-                let replies: Vec<String> = pipeline.execute().await.expect("all are run");
-                for (name, three) in keys.iter().zip(replies.chunks(3)) {
-                    let round = round.to_string();
-                    assert_eq!(three, [round.clone(), round, name.clone()]);
-                }
-                for node in case.cluster.primaries() {
-                    let known = node.admin(["SCRIPT", "EXISTS", add.digest(), key.digest()]);
-                    let known: Vec<_> = known.elements().iter().map(AdminReply::integer).collect();
-                    assert_eq!(known, [Some(1), Some(1)], "{node}");
-                    // They are loaded again where they are needed.
-                    node.admin(["SCRIPT", "FLUSH"]);
-                }
-            }
-            // An error says which command it was, as the loads are none.
-            let fails = Script::new("return redis.call('LPUSH', KEYS[1], 1)");
+    on_each_alone(|case| async move {
+        let client = case.client().await;
+        let add = Script::new("return redis.call('INCRBY', KEYS[1], ARGV[1])");
+        let key = Script::new("return KEYS[1]");
+        let keys = keys("scripts", 30);
+        for round in 1..=2_i64 {
             let mut pipeline = client.pipeline();
-            pipeline.get(&keys[0]);
             for name in &keys {
-                pipeline.script(&fails, name, None::<&str>);
+                pipeline
+                    .script(&add, name, 1)
+                    .get(name)
+                    .script(&key, name, None::<&str>);
             }
-            let outcomes = pipeline.execute_each().await.expect("a pipeline");
-            assert_eq!(outcomes.len(), 31);
-            for (n, outcome) in outcomes.into_iter().enumerate().skip(1) {
-                let failed = error(outcome);
-                assert_eq!(failed.command_number(), Some(n + 1));
-                let shown = format!("command {} (EVALSHA {}", n + 1, fails.digest());
-                assert!(failed.to_string().starts_with(&shown), "{failed}");
+            assert_eq!(pipeline.len(), 90);
+            let replies: Vec<String> = pipeline.execute().await.expect("all are run");
+            for (name, three) in keys.iter().zip(replies.chunks(3)) {
+                let round = round.to_string();
+                assert_eq!(three, [round.clone(), round, name.clone()]);
             }
-        },
-    );
+            for node in case.cluster.primaries() {
+                let known = node.admin(["SCRIPT", "EXISTS", add.digest(), key.digest()]);
+                let known: Vec<_> = known.elements().iter().map(AdminReply::integer).collect();
+                assert_eq!(known, [Some(1), Some(1)], "{node}");
+                // They are loaded again where they are needed.
+                node.admin(["SCRIPT", "FLUSH"]);
+            }
+        }
+        // An error says which command it was, as the loads are none.
+        let fails = Script::new("return redis.call('LPUSH', KEYS[1], 1)");
+        let mut pipeline = client.pipeline();
+        pipeline.get(&keys[0]);
+        for name in &keys {
+            pipeline.script(&fails, name, None::<&str>);
+        }
+        let outcomes = pipeline.execute_each().await.expect("a pipeline");
+        assert_eq!(outcomes.len(), 31);
+        for (n, outcome) in outcomes.into_iter().enumerate().skip(1) {
+            let failed = error(outcome);
+            assert_eq!(failed.command_number(), Some(n + 1));
+            let shown = format!("command {} (EVALSHA {}", n + 1, fails.digest());
+            assert!(failed.to_string().starts_with(&shown), "{failed}");
+        }
+    });
 }

@@ -1,7 +1,6 @@
 //! CP-03: nodes that are lost under a pipeline.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
@@ -9,10 +8,11 @@ use tidings::{ErrorKind, Value};
 use tidings_testkit::slot_of;
 
 use crate::clusters::on_each_own;
-use crate::support::{Appended, append, error, keys};
+use crate::support::{Appended, Changing, append, error, keys, on_each_alone};
 
 #[test]
-fn cp_03_a_primary_that_is_killed_fails_only_what_may_have_run_there() {
+fn cp_03_a_primary_that_is_killed_fails_only_what_may_have_run_there_and_what_reads_is_read_elsewhere()
+ {
     on_each_own(
         |builder| {
             builder
@@ -21,23 +21,32 @@ fn cp_03_a_primary_that_is_killed_fails_only_what_may_have_run_there() {
         },
         |case| async move {
             let client = case.client().await;
-            let stop = Arc::new(AtomicBool::new(false));
-            let killing = {
-                let (cluster, stop) = (Arc::clone(&case.cluster), Arc::clone(&stop));
-                thread::spawn(move || {
-                    thread::sleep(Duration::from_millis(200));
-                    let primary = cluster.owner_of(slot_of("killed:0"));
-                    // What is confirmed the replica has: nothing more is written then.
-                    primary.admin(["CLIENT", "PAUSE", "10000", "WRITE"]);
-                    primary.admin(["WAIT", "1", "10000"]);
-                    let _ = cluster.kill_and_fail_over(&primary);
-                    stop.store(true, Ordering::Relaxed);
+            let changing = Changing::begin(&case, |cluster| {
+                thread::sleep(Duration::from_millis(200));
+                let primary = cluster.owner_of(slot_of("killed:0"));
+                // What is confirmed the replica has: nothing more is written then.
+                primary.admin(["CLIENT", "PAUSE", "10000", "WRITE"]);
+                primary.admin(["WAIT", "1", "10000"]);
+                let _ = cluster.kill_and_fail_over(&primary);
+            });
+            let names = keys("killed", 30);
+            let reading = {
+                let (client, names, over) = (client.clone(), names.clone(), changing.over());
+                tokio::spawn(async move {
+                    while !over.load(Ordering::Relaxed) {
+                        let mut pipeline = client.pipeline();
+                        for key in &names {
+                            pipeline.strlen(key).get(key);
+                        }
+                        let replies: Vec<Option<String>> = pipeline.execute().await.expect("read");
+                        assert_eq!(replies.len(), 2 * names.len());
+                    }
                 })
             };
-            let names = keys("killed", 30);
             let mut appended: Vec<Appended> = names.iter().map(|key| Appended::to(key)).collect();
-            let errors = append(&client, &mut appended, &stop).await;
-            killing.join().expect("it is killed");
+            let errors = append(&client, &mut appended, &changing.over()).await;
+            changing.join();
+            reading.await.expect("all is read");
             println!("{} not confirmed: {:?}", errors.len(), errors.first());
             for lost in &errors {
                 assert!(lost.may_have_run(), "{lost:?}");
@@ -54,72 +63,31 @@ fn cp_03_a_primary_that_is_killed_fails_only_what_may_have_run_there() {
 }
 
 #[test]
-fn cp_03_what_only_reads_is_read_again_where_its_slot_is_then() {
-    on_each_own(
-        |builder| {
-            builder
-                .replicas(1)
-                .node_timeout(Duration::from_millis(1500))
-        },
-        |case| async move {
-            let client = case.client().await;
-            let names = keys("read", 30);
-            let mut pipeline = client.pipeline();
-            for key in &names {
-                pipeline.set(key, key);
-            }
-            let (): () = pipeline.execute().await.expect("they are set");
-            let primary = case.cluster.owner_of_key(&names[0]);
-            primary.admin(["WAIT", "1", "10000"]);
-            primary.stop_process();
-            for key in &names {
-                pipeline.get(key).strlen(key);
-            }
-            let reading = pipeline.execute::<Vec<String>>();
-            let reading = tokio::spawn(reading);
-            let cluster = Arc::clone(&case.cluster);
-            let killing = thread::spawn(move || {
-                thread::sleep(Duration::from_millis(100));
-                let _ = cluster.kill_and_fail_over(&primary);
-            });
-            let replies = reading.await.expect("no panic").expect("all are read");
-            for (key, pair) in names.iter().zip(replies.chunks(2)) {
-                assert_eq!(pair, [key.clone(), key.len().to_string()]);
-            }
-            killing.join().expect("it is killed");
-        },
-    );
-}
-
-#[test]
 fn cp_03_a_node_that_is_silent_fails_its_commands_and_those_of_the_others_have_their_replies() {
-    on_each_own(
-        |builder| builder,
-        |case| async move {
-            let config = case.config().response_timeout(Duration::from_millis(500));
-            let client = case.client_with(config).await;
-            let names = keys("silent", 30);
-            let mut pipeline = client.pipeline();
-            for key in &names {
-                pipeline.set(key, 1);
+    on_each_alone(|case| async move {
+        let config = case.config().response_timeout(Duration::from_millis(500));
+        let client = case.client_with(config).await;
+        let names = keys("silent", 30);
+        let mut pipeline = client.pipeline();
+        for key in &names {
+            pipeline.set(key, 1);
+        }
+        let (): () = pipeline.execute().await.expect("they are set");
+        let silent = case.cluster.owner_of_key(&names[0]);
+        let _frozen = silent.freeze();
+        for key in &names {
+            pipeline.incr(key);
+        }
+        let outcomes = pipeline.execute_each().await.expect("a pipeline");
+        for (n, (key, outcome)) in names.iter().zip(outcomes).enumerate() {
+            if case.cluster.owner_of_key(key) != silent {
+                assert_eq!(outcome.expect("it is run"), Value::Integer(2));
+                continue;
             }
-            let (): () = pipeline.execute().await.expect("they are set");
-            let silent = case.cluster.owner_of_key(&names[0]);
-            let _frozen = silent.freeze();
-            for key in &names {
-                pipeline.incr(key);
-            }
-            let outcomes = pipeline.execute_each().await.expect("a pipeline");
-            for (n, (key, outcome)) in names.iter().zip(outcomes).enumerate() {
-                if case.cluster.owner_of_key(key) != silent {
-                    assert_eq!(outcome.expect("it is run"), Value::Integer(2));
-                    continue;
-                }
-                let late = error(outcome);
-                assert_eq!(late.kind(), ErrorKind::Timeout, "{late:?}");
-                assert_eq!(late.command_number(), Some(n + 1));
-                assert!(late.may_have_run());
-            }
-        },
-    );
+            let late = error(outcome);
+            assert_eq!(late.kind(), ErrorKind::Timeout, "{late:?}");
+            assert_eq!(late.command_number(), Some(n + 1));
+            assert!(late.may_have_run());
+        }
+    });
 }

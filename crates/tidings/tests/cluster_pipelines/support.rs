@@ -1,11 +1,86 @@
 //! What these tests share.
 
+use std::collections::HashMap;
 use std::fmt::Debug;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use tidings::{ClusterClient, Commands, Error, Result, Value};
-use tidings_testkit::{Cluster, ClusterNode};
+use tidings_testkit::{Binary, Cluster, ClusterNode, Protocol};
+
+use crate::clusters::{Case, binaries, runtime};
+
+/// A cluster that one test at a time has.
+struct Lent {
+    turn: Mutex<()>,
+    cluster: Arc<Cluster>,
+}
+
+impl Lent {
+    fn of(binary: &Binary) -> Arc<Self> {
+        static CLUSTERS: LazyLock<Mutex<HashMap<String, Arc<Lent>>>> =
+            LazyLock::new(Mutex::default);
+        let mut clusters = CLUSTERS.lock().unwrap_or_else(PoisonError::into_inner);
+        let lent = clusters.entry(binary.to_string()).or_insert_with(|| {
+            let cluster = Cluster::builder().binary(binary);
+            let cluster = cluster.config("cluster-require-full-coverage", "no");
+            Arc::new(Self {
+                turn: Mutex::new(()),
+                cluster: Arc::new(cluster.start_or_panic()),
+            })
+        });
+        Arc::clone(lent)
+    }
+}
+
+/// Runs a test on a cluster for each server that no other test uses meanwhile, and that it leaves as a whole one.
+pub(crate) fn on_each_alone<F: Future<Output = ()>>(test: impl Fn(Case) -> F) {
+    for (binary, protocol) in binaries().iter().zip(Protocol::ALL.into_iter().cycle()) {
+        println!("on {binary}, {protocol:?}");
+        let lent = Lent::of(binary);
+        let _turn = lent.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let cluster = Arc::clone(&lent.cluster);
+        runtime().block_on(test(Case { cluster, protocol }));
+    }
+}
+
+/// What is done to a cluster, in a thread, while something else goes on.
+pub(crate) struct Changing {
+    over: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+}
+
+impl Changing {
+    pub(crate) fn begin(case: &Case, change: impl FnOnce(&Cluster) + Send + 'static) -> Self {
+        let over = Arc::new(AtomicBool::new(false));
+        let (cluster, guard) = (Arc::clone(&case.cluster), SetAtEnd(Arc::clone(&over)));
+        let thread = thread::spawn(move || {
+            let _guard = guard;
+            change(&cluster);
+        });
+        Self { over, thread }
+    }
+
+    /// Whether it is over.
+    pub(crate) fn over(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.over)
+    }
+
+    pub(crate) fn join(self) {
+        self.thread.join().expect("the cluster changes");
+    }
+}
+
+/// Also if it ends by a panic.
+struct SetAtEnd(Arc<AtomicBool>);
+
+impl Drop for SetAtEnd {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
 
 /// Names in many slots, which no other test has.
 pub(crate) fn keys(prefix: &str, count: usize) -> Vec<String> {
@@ -105,6 +180,8 @@ pub(crate) async fn append(
             appended[n % count].note(outcome);
         }
         errors.extend(outcomes.into_iter().filter_map(Result::err));
+        // The servers need some time too.
+        tokio::time::sleep(Duration::from_millis(1)).await;
     }
     errors
 }

@@ -34,7 +34,7 @@ struct Outcome {
 }
 
 impl Cluster {
-    pub(super) fn limits(&self) -> RedirectLimits {
+    pub(crate) fn limits(&self) -> RedirectLimits {
         let limits = RedirectLimits::default();
         match self.config.time_to_respond() {
             Some(patience) => limits.patience(patience),
@@ -269,7 +269,7 @@ impl Cluster {
     }
 }
 
-pub(super) fn no_node() -> Error {
+pub(crate) fn no_node() -> Error {
     Error::connection("no node of the cluster is known")
 }
 
@@ -312,7 +312,7 @@ pub(crate) fn single(answer: &Answer) -> Result<&[u8]> {
     }
 }
 
-pub(super) async fn wait(pause: std::time::Duration) {
+pub(crate) async fn wait(pause: std::time::Duration) {
     if !pause.is_zero() {
         time::sleep(pause).await;
     }
@@ -331,9 +331,27 @@ pub(crate) fn redirect_in(answer: &Answer) -> Option<Redirect> {
         Answer::Replies(parts) if parts.len() == 1 => redirect_of(&parts[0]),
         Answer::Replies(_) | Answer::Cut(_) => None,
         Answer::Exec(exec) => match &exec.refusal {
+            Some(refusal) if refusal.ran => None,
             Some(refusal) => Redirect::of(&refusal.error),
             None => redirect_of(&exec.reply),
         },
+    }
+}
+
+/// The error that an answer is, or that a transaction was refused with.
+pub(crate) fn refusal_in(answer: &Answer) -> Option<ServerError> {
+    let frame: &[u8] = match answer {
+        Answer::Reply(frame) => frame,
+        Answer::Replies(parts) if parts.len() == 1 => &parts[0],
+        Answer::Exec(exec) => match &exec.refusal {
+            Some(refusal) => return Some(refusal.error.clone()),
+            None => &exec.reply,
+        },
+        Answer::Replies(_) | Answer::Cut(_) => return None,
+    };
+    match Reply::parse(frame) {
+        Ok(Reply::Error(text)) => Some(ServerError::new(text)),
+        _ => None,
     }
 }
 
@@ -349,7 +367,7 @@ pub(crate) fn redirect_of(frame: &[u8]) -> Option<Redirect> {
 }
 
 /// The same behind an `ASKING`, which has a reply of its own.
-fn behind_asking(body: &Body) -> Body {
+pub(crate) fn behind_asking(body: &Body) -> Body {
     let bytes = [ASKING, body.wire()].concat();
     let batch = match body {
         // ASKING holds for all of a transaction.
@@ -374,7 +392,7 @@ fn behind_asking(body: &Body) -> Body {
 }
 
 /// The answer without the reply to `ASKING`.
-fn without_first(answer: Answer) -> Result<Answer> {
+pub(crate) fn without_first(answer: Answer) -> Result<Answer> {
     let Answer::Replies(mut parts) = answer else {
         return Ok(answer);
     };

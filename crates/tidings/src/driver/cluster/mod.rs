@@ -19,7 +19,9 @@ use tidings_proto::cluster::{Access, Address, Endpoint, Health, Learned, Slot, T
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 
-pub(crate) use follow::{Job, is_lost, redirect_in, single};
+pub(crate) use follow::{
+    Job, behind_asking, is_lost, no_node, redirect_in, refusal_in, single, wait, without_first,
+};
 pub(crate) use node::NodeLink;
 pub(crate) use node_place::NodePlace;
 pub(crate) use pipeline::{GroupReplies, PipelineRun};

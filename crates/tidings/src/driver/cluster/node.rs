@@ -80,6 +80,11 @@ impl NodeLink {
         &self.mailbox
     }
 
+    /// The connections beside the one that is shared.
+    pub(crate) fn pool(&self) -> &Arc<Pool> {
+        &self.pool
+    }
+
     pub(crate) fn is_down(&self) -> bool {
         self.state.is_down.load(Ordering::Relaxed)
     }
