@@ -90,9 +90,13 @@ where
             return Err(Error::watch(text).with_source(error));
         }
         if self.attempts >= self.most {
+            let or = match self.at {
+                WatchAt::Server(_) => "",
+                WatchAt::Slot(_) => "; or its slot was on its way from one node to another",
+            };
             let text = format!(
                 "a watched key has changed in each of {} attempts: \
-                 either others write it all the time, or the closure does, other than after multi()",
+                 either others write it all the time, or the closure does, other than after multi(){or}",
                 self.attempts
             );
             return Err(Error::watch(text).with_source(error));

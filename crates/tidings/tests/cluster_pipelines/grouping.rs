@@ -77,6 +77,40 @@ fn cp_01_commands_of_all_nodes_have_one_reply_each_in_their_order() {
 }
 
 #[test]
+fn cp_01_a_pipeline_can_be_gone_on_with_after_it_was_executed() {
+    on_each_shared(|case| async move {
+        let client = case.client().await;
+        let mut pipe = client.pipeline();
+        pipe.set("foo", "value1");
+        pipe.set("bar", "value2");
+        pipe.get("foo").get("bar");
+        let replies: (bool, bool, String, String) = pipe.execute().await.expect("all are run");
+        assert_eq!(replies, (true, true, "value1".into(), "value2".into()));
+        pipe.set("foo1", "bar1").get("foo1");
+        let replies: (bool, String) = pipe.execute().await.expect("all are run");
+        assert_eq!(replies, (true, "bar1".into()));
+    });
+}
+
+#[test]
+fn cp_01_what_blocks_holds_up_no_other_commands_of_the_client() {
+    on_each_shared(|case| async move {
+        let client = case.client().await;
+        let pushing = client.clone();
+        let mut pipeline = client.pipeline();
+        pipeline
+            .blpop("blocks:a", Duration::from_secs(10))
+            .get("blocks:b")
+            .get("blocks:c");
+        let popping = tokio::spawn(pipeline.execute::<((String, i64), Option<i64>, Option<i64>)>());
+        pushing.ping().await.expect("all answer");
+        pushing.rpush("blocks:a", 7).await.expect("it is pushed");
+        let popped = popping.await.expect("no panic").expect("all are run");
+        assert_eq!(popped, (("blocks:a".into(), 7), None, None));
+    });
+}
+
+#[test]
 fn cp_01_each_node_is_written_to_once() {
     on_each_alone(|case| async move {
         let client = case.client().await;

@@ -10,6 +10,7 @@ use crate::resp::Reply;
 
 /// The replies to the commands of a group, wherever they were run in the end.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Mended<E> {
     /// Whole replies, in the order of the commands, without those that have none.
     pub parts: Vec<Bytes>,

@@ -14,6 +14,10 @@ use crate::resp::Reply;
 
 /// What came of a group or a flight. `E` is what is said of a command that was lost.
 #[derive(Clone, Debug)]
+#[allow(
+    clippy::exhaustive_structs,
+    reason = "made by whoever sends: there is nothing else to tell"
+)]
 pub struct FlightAnswer<E> {
     /// Whole replies, in order: all of them unless there was a loss.
     pub parts: Vec<Bytes>,
@@ -23,6 +27,10 @@ pub struct FlightAnswer<E> {
 
 /// Why the last replies did not come.
 #[derive(Clone, Debug)]
+#[allow(
+    clippy::exhaustive_structs,
+    reason = "made by whoever sends: there is nothing else to tell"
+)]
 pub struct Loss<E> {
     /// How many bytes of the request had left; behind these nothing can have run.
     pub left: usize,
