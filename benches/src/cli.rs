@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::commands::{Allocations, Pipeline, Publish};
+use crate::commands::{Allocations, Cluster, Pipeline, Publish};
 use crate::contestant::{Assignment, CONTEST, Contestant, Kind};
 use crate::drain::{self, Drain};
 use crate::fanout::Fanout;
@@ -27,6 +27,7 @@ pub(crate) fn run(arguments: impl Iterator<Item = String>) -> Result<()> {
         [Drain::NAME, rest @ ..] => start::<Drain>(rest),
         [Fanout::NAME, rest @ ..] => start::<Fanout>(rest),
         [Pipeline::NAME, rest @ ..] => start::<Pipeline>(rest),
+        [Cluster::NAME, rest @ ..] => start::<Cluster>(rest),
         [Publish::NAME, rest @ ..] => start::<Publish>(rest),
         [Blocking::NAME, rest @ ..] => start::<Blocking>(rest),
         [Stalled::NAME, rest @ ..] => start::<Stalled>(rest),
@@ -45,6 +46,7 @@ pub(crate) fn run(arguments: impl Iterator<Item = String>) -> Result<()> {
             describe::<Drain>();
             describe::<Fanout>();
             describe::<Pipeline>();
+            describe::<Cluster>();
             describe::<Publish>();
             describe::<Blocking>();
             describe::<Stalled>();

@@ -4,6 +4,7 @@
 //! - `drain`: a canned stream of Pub/Sub messages is emptied;
 //! - `fanout`: the same for many subscribers on one connection;
 //! - `pipeline`: pipelines and transactions of SET and GET on a real server;
+//! - `cluster`: pipelines over the nodes of a real cluster;
 //! - `publish`: tasks that publish over one client;
 //! - `blocking`: one command at a time in a thread;
 //! - `stalled`: many subscribers on one connection, of which one does not read;

@@ -88,6 +88,12 @@ fn pipelines_of_everybody_get_the_replies_that_are_due() {
 }
 
 #[test]
+fn pipelines_over_a_cluster_get_the_replies_that_are_due() {
+    let rows = rows(BENCH, "cluster --runs 1 --commands 200 --sizes 10,1000");
+    assert_all_take_part(&rows, 2, "tidings tidings-blocking rustis redis fred");
+}
+
+#[test]
 fn everybody_publishes_from_many_tasks_and_from_one() {
     let rows = rows(BENCH, "publish --runs 1 --publishes 640 --tasks 64,1");
     assert_all_take_part(&rows, 2, "raw tidings rustis redis fred");

@@ -2,6 +2,7 @@
 
 mod allocations;
 mod client;
+mod cluster;
 mod fred;
 mod hiredis;
 mod pairs;
@@ -14,6 +15,7 @@ mod server;
 mod tidings;
 
 pub(crate) use allocations::Allocations;
+pub(crate) use cluster::Cluster;
 pub(crate) use pipeline::Pipeline;
 pub(crate) use publish::Publish;
 pub(crate) use server::Server;

@@ -40,6 +40,8 @@ pub struct Refusal {
     pub command: usize,
     /// The server's reason.
     pub error: ServerError,
+    /// Something may have run all the same: MULTI was refused, and a command behind it was not, or for another reason.
+    pub ran: bool,
 }
 
 impl Transaction {
@@ -104,6 +106,14 @@ impl Transaction {
 
     /// What is not OK or QUEUED at first sight.
     fn other(&mut self, reply: &Reply<'_>, bytes: &[u8]) -> Result<(), ProtocolError> {
+        if let Some(refusal) = &mut self.refusal
+            && refusal.command == 0
+        {
+            // Without MULTI the commands are run one by one.
+            let is_same = matches!(reply, Reply::Error(text) if ServerError::new(text).code() == refusal.error.code());
+            refusal.ran |= !is_same;
+            return Ok(());
+        }
         match (reply, &self.refusal) {
             // There was an attribute before it.
             (Reply::Simple(b"OK"), _) if self.seen == 0 => Ok(()),
@@ -112,12 +122,11 @@ impl Transaction {
                 self.refusal = Some(Refusal {
                     command: self.seen,
                     error: ServerError::new(error),
+                    ran: false,
                 });
                 Ok(())
             }
             (Reply::Error(_), Some(_)) => Ok(()),
-            // Without MULTI the commands are run one by one.
-            (_, Some(refusal)) if refusal.command == 0 => Ok(()),
             _ => Err(ProtocolError::new(format!(
                 "a reply in the place of QUEUED: {}",
                 excerpt(bytes)
@@ -215,6 +224,25 @@ mod tests {
         );
         assert_eq!(exec.as_deref(), Some("-ERR EXEC without MULTI\r\n"));
         assert_eq!(refused, Some(0));
+    }
+
+    #[test]
+    fn without_multi_nothing_ran_only_if_all_was_refused_for_the_same_reason() {
+        let ran = |wire: &str| {
+            let mut transaction = Transaction::new(2);
+            transaction.handle_replies(wire.as_bytes()).unwrap();
+            transaction.refusal().unwrap().ran
+        };
+        assert!(!ran(
+            "-LOADING a\r\n-LOADING b\r\n-LOADING c\r\n-LOADING d\r\n"
+        ));
+        assert!(ran(
+            "-LOADING a\r\n-LOADING b\r\n:1\r\n-ERR EXEC without MULTI\r\n"
+        ));
+        assert!(ran(
+            "-LOADING a\r\n-LOADING b\r\n-WRONGTYPE c\r\n-ERR EXEC\r\n"
+        ));
+        assert!(!ran("+OK\r\n-ERR a\r\n+QUEUED\r\n-EXECABORT b\r\n"));
     }
 
     #[test]

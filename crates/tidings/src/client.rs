@@ -33,7 +33,7 @@ use crate::script::ScriptCall;
 use crate::subscription::hub::{Hub, Hubbed};
 use crate::subscription::{Source, SubscribeTo};
 use crate::transaction::Transact;
-use crate::watch::Watch;
+use crate::watch::{Watch, WatchAt};
 
 /// A client of one server and one database; or of whatever server [sentinels say](Config#sentinel) is the primary.
 ///
@@ -230,7 +230,7 @@ impl Client {
     /// As those of a command; no key at all; and [no connection that is
     /// free](Config::max_own_connections).
     pub fn watch<S>(&self, keys: impl ToArgs<S>) -> impl Future<Output = Result<Watch>> + Send {
-        Watch::open(self.clone(), cmd("WATCH").arg(keys))
+        Watch::open(WatchAt::Server(self.clone()), cmd("WATCH").arg(keys))
     }
 
     /// Runs a closure over watched keys, again and again until none of them has changed under it.
@@ -263,7 +263,11 @@ impl Client {
         F: FnMut(Watch) -> Fut,
         Fut: Future<Output = Result<R>>,
     {
-        Transact::new(self.clone(), cmd("WATCH").arg(keys), closure)
+        Transact::new(
+            WatchAt::Server(self.clone()),
+            cmd("WATCH").arg(keys),
+            closure,
+        )
     }
 
     /// Makes a [`Monitor`](crate::Monitor): a stream of every command that the server runs, over a connection of its own

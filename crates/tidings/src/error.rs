@@ -126,7 +126,12 @@ impl Error {
         let inner = error.inner_mut();
         inner.server = self.0.server.clone();
         inner.command = Some(number);
-        error
+        // What is below it, such as where a connection was lost.
+        let below = self.source().and_then(|below| below.downcast_ref::<Self>());
+        match below {
+            Some(below) => error.with_source(below.clone()),
+            None => error,
+        }
     }
 
     pub(crate) fn with_source(

@@ -40,6 +40,7 @@
 //! | all keys, of a cluster too | [`Client::scan_keys`], [`ClusterClient::scan_keys`] |
 //! | many commands in one go, as a transaction or not | [`Pipeline`] |
 //! | reading, and writing only if nobody else wrote meanwhile | [`Client::transaction`]; [`Watch`] for each step |
+//! | a cluster | [`ClusterClient`], its [`ClusterPipeline`], and [`SlotTransactions`] |
 //! | Lua on the server | [`Script`] |
 //! | what is done to keys, by keyspace notifications | [`KeyspaceEvents`] |
 //! | every command that a server runs, or all nodes of a cluster | [`Monitor`], [`ClusterMonitor`] |
@@ -82,7 +83,7 @@ mod watch;
 
 pub use bytes::Bytes;
 pub use client::Client;
-pub use cluster::{ClusterClient, ClusterRun};
+pub use cluster::{ClusterClient, ClusterRun, SlotTransactions};
 pub use commands::{Commands, options};
 #[cfg(feature = "tls")]
 pub use config::TlsConfig;
@@ -93,7 +94,7 @@ pub use keyspace::{KeyEvent, KeyspaceEvent, KeyspaceEvents, KeyspaceEventsBuilde
 pub use monitor::{
     ClusterMonitor, ClusterMonitorBuilder, ClusterMonitorEvent, Monitor, MonitorBuilder,
 };
-pub use pipeline::{Execute, ExecuteEach, FromReplies, Pipeline, Replies};
+pub use pipeline::{ClusterPipeline, Execute, ExecuteEach, FromReplies, Pipeline, Replies};
 #[cfg(feature = "json")]
 pub use pubsub::Json;
 pub use pubsub::{

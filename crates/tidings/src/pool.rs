@@ -70,6 +70,14 @@ impl Pool {
     /// A connection that nobody else uses: one that is free, or a new one.
     pub(crate) async fn connection(self: &Arc<Self>) -> Result<Own> {
         let permit = self.lease().await?;
+        self.connection_with(permit).await
+    }
+
+    /// The same with leave that was [got](lease) already.
+    pub(crate) async fn connection_with(
+        self: &Arc<Self>,
+        permit: OwnedSemaphorePermit,
+    ) -> Result<Own> {
         loop {
             let free = self.idle().pop_back();
             match free {
@@ -101,6 +109,8 @@ impl Pool {
             let again = body.again();
             let outcome = own.send(again).await;
             match &outcome {
+                // More may come of it, or the connection is lost.
+                Ok(Answer::Cut(_)) => {}
                 Ok(_) => own.give_back(),
                 Err(error)
                     if error.is_connection() && !error.may_have_run() && sendings < SENDINGS =>

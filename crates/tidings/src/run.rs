@@ -7,14 +7,15 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use tidings_proto::{Blob, Blocking, Charset, Command, FromReply, Reply, ServerError};
+use tidings_proto::{Blob, Charset, Command, FromReply, Reply, ServerError};
 
 use crate::commands::refused;
 use crate::driver::body::{Answer, Body, Patience};
 use crate::driver::mailbox::{Mailbox, Sending};
 use crate::error::{Error, ErrorKind, Result};
-use crate::pool::{Own, Pool};
+use crate::pool::Pool;
 use crate::script::ScriptCall;
+use crate::watch::Watched;
 
 /// A command of a [`Client`](crate::Client) or a [`Watch`](crate::Watch) that runs when it is awaited.
 ///
@@ -26,8 +27,8 @@ use crate::script::ScriptCall;
 #[must_use = "a command runs when it is awaited"]
 pub struct Run<'a, T> {
     state: State<'a>,
-    /// The connection, if it is one that a [`Watch`](crate::Watch) has.
-    watching: Option<&'a Own>,
+    /// What it runs on, if that is a [`Watch`](crate::Watch)'s.
+    watching: Option<&'a Watched>,
     charset: Charset,
     /// What is to be sent next if the server does not know the script.
     script: Option<Box<ScriptCall>>,
@@ -43,7 +44,7 @@ enum State<'a> {
 
 impl<'a, T> Run<'a, T> {
     #[inline]
-    fn new(state: State<'a>, watching: Option<&'a Own>, charset: Charset) -> Self {
+    fn new(state: State<'a>, watching: Option<&'a Watched>, charset: Charset) -> Self {
         Self {
             state,
             watching,
@@ -63,14 +64,15 @@ impl<'a, T> Run<'a, T> {
         if let Some(error) = refused(command.view()) {
             return Self::refused(error);
         }
-        let Some(blocking) = command.view().blocks() else {
+        let patience = Patience::of(command.view());
+        if patience == Patience::Usual {
             return Self::known(mailbox, command, charset);
-        };
+        }
         let command = match command.in_charset(charset) {
             Ok(command) => command,
             Err(error) => return Self::refused(error.into()),
         };
-        let body = body(command, patience(blocking));
+        let body = body(command, patience);
         let state = State::Elsewhere(Box::pin(Arc::clone(pool).run(body)));
         Self::new(state, None, charset)
     }
@@ -92,14 +94,18 @@ impl<'a, T> Run<'a, T> {
     }
 
     /// Over the connection of a watch; the command is in its charset already.
-    pub(crate) fn watching(own: &'a Own, command: Command, charset: Charset) -> Self {
+    pub(crate) fn watching(watched: &'a Watched, command: Command, charset: Charset) -> Self {
         let view = command.view();
         if let Some(error) = refused(view) {
             return Self::refused(error);
         }
-        let patience = view.blocks().map_or(Patience::Usual, patience);
-        let body = body(command, patience);
-        Self::new(State::Sending(own.send(body)), Some(own), charset)
+        let patience = Patience::of(view);
+        Self::over(watched, body(command, patience), charset)
+    }
+
+    fn over(watched: &'a Watched, body: Body, charset: Charset) -> Self {
+        let sending = watched.own().send(watched.body(body));
+        Self::new(State::Sending(sending), Some(watched), charset)
     }
 
     /// The same, and the script as a whole if the command says that it is unknown.
@@ -109,22 +115,14 @@ impl<'a, T> Run<'a, T> {
     }
 
     /// Over the connection of a watch, since it is known that the command may.
-    pub(crate) fn known_watching(own: &'a Own, command: Command, charset: Charset) -> Self {
-        let body = body(command, Patience::Usual);
-        Self::new(State::Sending(own.send(body)), Some(own), charset)
+    pub(crate) fn known_watching(watched: &'a Watched, command: Command, charset: Charset) -> Self {
+        Self::over(watched, body(command, Patience::Usual), charset)
     }
 }
 
 #[inline]
 fn body(command: Command, patience: Patience) -> Body {
     Body::command(command.into_bytes(), patience)
-}
-
-pub(crate) fn patience(blocking: Blocking) -> Patience {
-    match blocking {
-        Blocking::For(time) => Patience::Blocks(time),
-        _ => Patience::Endless,
-    }
 }
 
 impl<T: FromReply> Future for Run<'_, T> {
@@ -134,11 +132,20 @@ impl<T: FromReply> Future for Run<'_, T> {
         let this = &mut *self;
         let answer = match &mut this.state {
             State::Sending(sending) => loop {
-                let answer = ready!(Pin::new(&mut *sending).poll(cx));
+                let mut answer = ready!(Pin::new(&mut *sending).poll(cx));
+                if let Some(watched) = this.watching {
+                    answer = watched.answer(answer);
+                }
                 match this.script.take() {
                     Some(call) if is_unknown_script(&answer) => {
                         match call.whole().in_charset(this.charset) {
-                            Ok(whole) => sending.send_next(body(whole, Patience::Usual)),
+                            Ok(whole) => {
+                                let body = body(whole, Patience::Usual);
+                                sending.send_next(match this.watching {
+                                    Some(watched) => watched.body(body),
+                                    None => body,
+                                });
+                            }
                             Err(error) => break Err(error.into()),
                         }
                     }
@@ -154,13 +161,6 @@ impl<T: FromReply> Future for Run<'_, T> {
                 .take()
                 .unwrap_or_else(|| Error::misuse("a command was awaited again after its end"))),
         };
-        let answer = match this.watching {
-            Some(own) => answer.map_err(|error| {
-                own.leave_in_doubt();
-                lost_while_watching(error)
-            }),
-            None => answer,
-        };
         let charset = this.charset;
         Poll::Ready(answer.and_then(|answer| decode(answer, charset)))
     }
@@ -168,10 +168,10 @@ impl<T: FromReply> Future for Run<'_, T> {
 
 impl<T> Drop for Run<'_, T> {
     fn drop(&mut self) {
-        if let (Some(own), State::Sending(sending)) = (self.watching, &self.state)
+        if let (Some(watched), State::Sending(sending)) = (self.watching, &self.state)
             && !sending.is_at_rest()
         {
-            own.leave_in_doubt();
+            watched.own().leave_in_doubt();
         }
     }
 }
@@ -202,7 +202,7 @@ pub(crate) fn decode<T: FromReply>(answer: Answer, charset: Charset) -> Result<T
             let reply = Reply::parse_shared(&parts[0])?;
             Ok(T::from_reply(reply.in_charset(charset))?)
         }
-        Answer::Replies(_) | Answer::Exec(_) => Err(Error::new(
+        Answer::Replies(_) | Answer::Exec(_) | Answer::Cut(_) => Err(Error::new(
             ErrorKind::Protocol,
             "a command was answered as a pipeline is",
         )),

@@ -11,9 +11,8 @@ use std::time::Duration;
 use tidings_proto::{Backoff, Command};
 use tokio::time::{self, Sleep};
 
-use crate::client::Client;
 use crate::error::{Error, Result};
-use crate::watch::Watch;
+use crate::watch::{Watch, WatchAt};
 
 /// How often the closure is run unless told otherwise. With a hundred rivals for one key a handful is needed.
 const ATTEMPTS: u32 = 256;
@@ -26,7 +25,8 @@ const OWN_WRITES: u32 = 16;
 const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(64));
 
 /// A transaction that is tried until no watched key has changed under it; made by
-/// [`Client::transaction`].
+/// [`Client::transaction`](crate::Client::transaction), and in a cluster by
+/// [`SlotTransactions::transaction`](crate::SlotTransactions::transaction).
 ///
 /// # Cancel safety
 ///
@@ -34,7 +34,7 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_m
 /// anything else has not.
 #[must_use = "a transaction runs when it is awaited"]
 pub struct Transact<F, Fut> {
-    client: Client,
+    at: WatchAt,
     watch: Command,
     closure: F,
     most: u32,
@@ -58,9 +58,9 @@ where
     F: FnMut(Watch) -> Fut,
     Fut: Future<Output = Result<R>>,
 {
-    pub(crate) fn new(client: Client, watch: Command, closure: F) -> Self {
+    pub(crate) fn new(at: WatchAt, watch: Command, closure: F) -> Self {
         Self {
-            client,
+            at,
             watch,
             closure,
             most: ATTEMPTS,
@@ -90,9 +90,13 @@ where
             return Err(Error::watch(text).with_source(error));
         }
         if self.attempts >= self.most {
+            let or = match self.at {
+                WatchAt::Server(_) => "",
+                WatchAt::Slot(_) => "; or its slot was on its way from one node to another",
+            };
             let text = format!(
                 "a watched key has changed in each of {} attempts: \
-                 either others write it all the time, or the closure does, other than after multi()",
+                 either others write it all the time, or the closure does, other than after multi(){or}",
                 self.attempts
             );
             return Err(Error::watch(text).with_source(error));
@@ -121,7 +125,7 @@ where
         loop {
             match &mut this.state {
                 State::Begin => {
-                    let watching = Watch::open(this.client.clone(), this.watch.clone());
+                    let watching = Watch::open(this.at.clone(), this.watch.clone());
                     this.state = State::Watching(Box::pin(watching));
                 }
                 State::Watching(watching) => {

@@ -7,20 +7,21 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tidings_proto::{Charset, Command, FromReply, ToArgs, cmd};
 
 use crate::client::Client;
+use crate::cluster::{SlotTransactions, WatchedSlot};
 use crate::commands::Commands;
-use crate::driver::body::{Body, Patience};
+use crate::driver::body::{Answer, Body, Patience};
 use crate::error::{Error, Result};
 use crate::pipeline::Pipeline;
 use crate::pool::Own;
-use crate::run::{Run, decode};
+use crate::run::{Run, decode, lost_while_watching};
 use crate::script::ScriptCall;
 
 const UNWATCH: &[u8] = b"*1\r\n$7\r\nUNWATCH\r\n";
 
 /// A connection on which keys are watched.
 ///
-/// Made by [`Client::watch`], or handed to the closure of [`Client::transaction`]. Its commands run at once; whatever
-/// the watched keys hold is to be read with them. [`multi`](Self::multi) makes a pipeline of it, which is run only
+/// Made by [`Client::watch`], or handed to the closure of [`Client::transaction`]; in a cluster by
+/// [`SlotTransactions`]. Its commands run at once; whatever the watched keys hold is to be read with them. [`multi`](Self::multi) makes a pipeline of it, which is run only
 /// if no watched key has changed since.
 ///
 /// ```no_run
@@ -96,34 +97,73 @@ pub struct Watch {
     charset: Charset,
 }
 
+/// Where keys are to be watched.
+#[derive(Clone)]
+pub(crate) enum WatchAt {
+    Server(Client),
+    Slot(SlotTransactions),
+}
+
+impl WatchAt {
+    fn charset(&self) -> Charset {
+        match self {
+            Self::Server(client) => client.charset(),
+            Self::Slot(slot) => slot.charset(),
+        }
+    }
+
+    async fn watch(&self, command: Command) -> Result<Watched> {
+        match self {
+            Self::Server(client) => watch_at_server(client, command).await,
+            Self::Slot(slot) => {
+                let (own, slot) = WatchedSlot::watch(slot, command).await?;
+                Ok(Watched {
+                    own: Some(own),
+                    slot: Some(Arc::new(slot)),
+                })
+            }
+        }
+    }
+}
+
+async fn watch_at_server(client: &Client, command: Command) -> Result<Watched> {
+    loop {
+        let own = client.pool().connection().await?;
+        match own.send(body(command.clone())).await {
+            Ok(answer) => {
+                let watched = Watched {
+                    own: Some(own),
+                    slot: None,
+                };
+                decode::<()>(answer, client.charset())?;
+                return Ok(watched);
+            }
+            // The server has closed it while nobody looked. The next one may be new.
+            Err(error) if error.is_connection() && own.was_used() => {}
+            // WATCH may have run, but has done nothing that outlives its connection.
+            Err(error) => return Err(not_watched(error)),
+        }
+    }
+}
+
+/// What is said of keys that could not be watched for this reason.
+pub(crate) fn not_watched(error: Error) -> Error {
+    Error::new(error.kind(), "the keys could not be watched").with_source(error)
+}
+
 impl Watch {
-    pub(crate) async fn open(client: Client, command: Command) -> Result<Self> {
+    pub(crate) async fn open(at: WatchAt, command: Command) -> Result<Self> {
         if command.is_empty() {
             return Err(Error::misuse("there is no key to watch: name at least one"));
         }
-        let charset = client.charset();
+        let charset = at.charset();
         let command = command.in_charset(charset)?;
-        loop {
-            let own = client.pool().connection().await?;
-            match own.send(body(command.clone())).await {
-                Ok(answer) => {
-                    let watched = Watched(Some(own));
-                    decode::<()>(answer, charset)?;
-                    return Ok(Self {
-                        watched,
-                        watches: Mutex::new(vec![command]),
-                        charset,
-                    });
-                }
-                // The server has closed it while nobody looked. The next one may be new.
-                Err(error) if error.is_connection() && own.was_used() => {}
-                // WATCH may have run, but has done nothing that outlives its connection.
-                Err(error) => {
-                    let text = "the keys could not be watched";
-                    return Err(Error::new(error.kind(), text).with_source(error));
-                }
-            }
-        }
+        let watched = at.watch(command.clone()).await?;
+        Ok(Self {
+            watched,
+            watches: Mutex::new(vec![command]),
+            charset,
+        })
     }
 
     /// Watches further keys.
@@ -137,8 +177,9 @@ impl Watch {
             return Ok(());
         }
         let command = command.in_charset(self.charset)?;
+        self.watched.check(&command)?;
         self.watches().push(command.clone());
-        Run::known_watching(self.watched.own(), command, self.charset).await
+        Run::known_watching(&self.watched, command, self.charset).await
     }
 
     fn watches(&self) -> MutexGuard<'_, Vec<Command>> {
@@ -174,26 +215,63 @@ impl Watch {
 
 /// The connection of a watch; dropped, the watch ends and others may use it.
 #[derive(Debug)]
-pub(crate) struct Watched(Option<Own>);
+pub(crate) struct Watched {
+    own: Option<Own>,
+    /// Where it is, in a cluster.
+    slot: Option<Arc<WatchedSlot>>,
+}
 
 impl Watched {
-    fn own(&self) -> &Own {
-        self.0
+    pub(crate) fn own(&self) -> &Own {
+        self.own
             .as_ref()
             .expect("it is there until it is taken out or dropped")
     }
 
-    /// The connection, for whoever ends the watch by EXEC.
-    pub(crate) fn into_own(mut self) -> Own {
-        self.0
-            .take()
-            .expect("it is there until it is taken out or dropped")
+    /// The connection, for whoever ends the watch by EXEC, and where it is.
+    pub(crate) fn into_own(mut self) -> (Own, Option<Arc<WatchedSlot>>) {
+        let own = self.own.take();
+        let own = own.expect("it is there until it is taken out or dropped");
+        (own, self.slot.take())
+    }
+
+    pub(crate) fn slot(&self) -> Option<&Arc<WatchedSlot>> {
+        self.slot.as_ref()
+    }
+
+    /// Why a command cannot be run on it, if it cannot.
+    fn check(&self, command: &Command) -> Result<()> {
+        let Some(slot) = &self.slot else {
+            return Ok(());
+        };
+        let checked = slot.check(command.view());
+        checked.map_err(|error| Error::misuse(format!("{command} cannot be run: {error}")))
+    }
+
+    /// What is sent for a request.
+    pub(crate) fn body(&self, body: Body) -> Body {
+        match &self.slot {
+            Some(slot) => slot.body(body),
+            None => body,
+        }
+    }
+
+    /// What the answer to a request is to its caller.
+    pub(crate) fn answer(&self, answer: Result<Answer>) -> Result<Answer> {
+        let answer = answer.map_err(|error| {
+            self.own().leave_in_doubt();
+            lost_while_watching(error)
+        })?;
+        match &self.slot {
+            Some(slot) => slot.answer_while_watching(answer),
+            None => Ok(answer),
+        }
     }
 }
 
 impl Drop for Watched {
     fn drop(&mut self) {
-        let Some(own) = self.0.take() else { return };
+        let Some(own) = self.own.take() else { return };
         if !own.is_in_doubt() {
             own.mailbox().send_and_forget(UNWATCH.to_vec());
             own.give_back();
@@ -213,8 +291,11 @@ impl<'a> Commands for &'a Watch {
             Ok(command) => command,
             Err(error) => return Run::refused(error.into()),
         };
+        if let Err(error) = self.watched.check(&command) {
+            return Run::refused(error);
+        }
         self.note_write(&command);
-        Run::watching(self.watched.own(), command, self.charset)
+        Run::watching(&self.watched, command, self.charset)
     }
 
     fn run_script<T: FromReply>(self, call: ScriptCall) -> Run<'a, T> {

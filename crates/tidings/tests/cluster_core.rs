@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use tidings::{Command, FromReply, cmd};
 use tidings_proto::cluster::{
-    Access, Address, Asked, Learned, Merge, Next, NodeChange, NodeReply, PipelinePlan, Plan,
-    Policy, Redirect, RedirectLimits, Redirections, Role, Slot, SlotMap, Target, Topology,
+    Access, Address, Asked, Learned, Merge, Next, NodeChange, NodeReply, PipelineCommands,
+    PipelinePlan, Plan, Policy, Redirect, RedirectLimits, Redirections, Role, Slot, SlotMap,
+    Target, Topology,
 };
 use tidings_proto::{CommandWriter, Decoder, Limits, Reply};
 use tidings_testkit::{Cluster, ClusterNode, Protocol, eventually, matrix};
@@ -390,23 +391,23 @@ fn commands_of_many_slots_and_pipelines_are_spread_over_the_nodes_and_come_back_
                     .arg(1000);
                 CommandWriter::new(&mut pipeline, "GET").arg(key);
             }
-            let plan = PipelinePlan::new(&pipeline, &map, Access::Write, 0).expect("all have keys");
+            let commands = PipelineCommands::new(&pipeline);
+            let plan = PipelinePlan::new(commands, &map, Access::Write, |slot, access| {
+                Some(map.node_for(slot, access, 0)?.address().clone())
+            });
+            let plan = plan.expect("all have keys");
             assert_eq!((plan.groups().len(), plan.len()), (3, 2 * KEYS));
             for group in plan.groups() {
-                nodes.wire(group.node()).send(&group.encoded(&pipeline));
+                nodes.wire(group.node()).send(&group.encoded(commands));
             }
-            let mut answers: Vec<Vec<usize>> = Vec::new();
+            let mut answers = Vec::new();
             for group in plan.groups() {
                 let wire = nodes.wire(group.node());
-                answers.push(
-                    group
-                        .commands()
-                        .iter()
-                        .map(|_| decoded(&wire.read()))
-                        .collect(),
-                );
+                let replies = (0..group.replies()).map(|_| decoded::<usize>(&wire.read()));
+                answers.push(replies.collect::<Vec<_>>().into_iter());
             }
-            let ordered = plan.replies().map(|(group, place)| answers[group][place]);
+            let groups = plan.order().iter();
+            let ordered = groups.map(|group| answers[usize::from(*group)].next().expect("a reply"));
             assert!(ordered.eq((0..KEYS).flat_map(|number| [number + 1000; 2])));
             assert_eq!(nodes.planned::<usize>(&map, &cmd("DEL").arg(&keys)), KEYS);
             assert_eq!(nodes.planned::<usize>(&map, &cmd("UNLINK").arg(&keys)), 0);

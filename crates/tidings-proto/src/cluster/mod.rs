@@ -4,6 +4,7 @@ mod following;
 mod map;
 mod merge;
 mod node;
+mod pipeline;
 mod plan;
 mod policy;
 mod redirect;
@@ -21,7 +22,11 @@ pub use following::{Following, FollowingStep, Missed, NodeFollower};
 pub use map::{Access, Learned, NodeChange, Shard, SlotMap};
 pub use merge::{Merge, NodeReply};
 pub use node::{Address, Endpoint, Health, Node, Role};
-pub use plan::{GroupedCommand, NodeGroup, PipelinePlan, PipelineRefusal, Plan, Problem};
+pub use pipeline::{
+    Flight, FlightAnswer, FlightItem, Loss, Mended, NodeGroup, Outcome, PipelineCommands,
+    PipelinePlan, PipelineRefusal, Resend, RoutedCommand, mend,
+};
+pub use plan::{Plan, Problem};
 pub use policy::{Policy, Target};
 pub use redirect::{Next, Redirect, RedirectLimits, Redirections};
 pub use scan::{Holdings, KeyScan, NextNode};

@@ -1,14 +1,12 @@
-//! Which nodes a command goes to, and how the commands of a pipeline are spread over them.
+//! Which nodes a command goes to.
 
 #[cfg(test)]
 mod tests;
 
-use std::{collections::HashMap, error, fmt, ops::Range};
+use std::{error, fmt};
 
 use super::{
-    map::{Access, SlotMap},
     merge::Merge,
-    node::Address,
     policy::{Policy, Target},
     slot::{CommandSlot, Slot},
     split::Split,
@@ -98,242 +96,24 @@ impl Plan {
     }
 }
 
+impl<'a> CommandRef<'a> {
+    /// What says where it goes: its keys, or of one that nobody knows its first argument.
+    pub(super) fn routing_keys(self) -> impl Iterator<Item = &'a [u8]> {
+        let guessed = match self.is_known() {
+            true => None,
+            false => self.args().next(),
+        };
+        self.keys().chain(guessed)
+    }
+}
+
 /// In which slots a command belongs; of one that nobody knows, what its first argument says.
-fn slot_of(command: CommandRef<'_>) -> CommandSlot {
+pub(super) fn slot_of(command: CommandRef<'_>) -> CommandSlot {
     match command.slot() {
         CommandSlot::Unknown => match command.args().next() {
             Some(first) => CommandSlot::One(Slot::of_key(first)),
             None => CommandSlot::Unknown,
         },
         known => known,
-    }
-}
-
-/// The commands of a pipeline, grouped by the nodes that run them.
-///
-/// Each node gets its commands in the order of the pipeline, and so keeps the order of those on one key. Between nodes
-/// there is no order. A read that goes to a replica may not see what the same pipeline wrote.
-///
-/// ```
-/// use tidings_proto::CommandWriter;
-/// use tidings_proto::cluster::{Access, Address, PipelinePlan, Slot, SlotMap};
-///
-/// let mut map = SlotMap::new();
-/// map.learn_moved(Slot::of_key(b"foo"), &Address::new("a", 7000));
-/// map.learn_moved(Slot::of_key(b"bar"), &Address::new("b", 7000));
-/// let mut pipeline = Vec::new();
-/// for key in ["foo", "bar", "foo"] {
-///     CommandWriter::new(&mut pipeline, "GET").arg(key);
-/// }
-/// let plan = PipelinePlan::new(&pipeline, &map, Access::Write, 0)?;
-/// let hosts: Vec<&str> = plan.groups().iter().map(|group| group.node().host()).collect();
-/// assert_eq!(hosts, ["a", "b"]);
-/// // Where the reply to each command is: group, and place among its replies.
-/// assert!(plan.replies().eq([(0, 0), (1, 0), (0, 1)]));
-///
-/// CommandWriter::new(&mut pipeline, "PING");
-/// let refused = PipelinePlan::new(&pipeline, &map, Access::Write, 0).unwrap_err();
-/// assert_eq!(refused.to_string(), "command 4 (PING): it has no key that says which node is to run it");
-/// # Ok::<(), tidings_proto::cluster::PipelineRefusal>(())
-/// ```
-#[derive(Clone, Debug, Default)]
-pub struct PipelinePlan {
-    groups: Vec<NodeGroup>,
-    /// By command: its group, and its place in it.
-    places: Vec<(usize, usize)>,
-}
-
-/// The commands of a pipeline that go to one node.
-#[derive(Clone, Debug)]
-pub struct NodeGroup {
-    node: Address,
-    commands: Vec<GroupedCommand>,
-    length: usize,
-}
-
-/// One command of a pipeline. See [`NodeGroup::commands`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GroupedCommand {
-    number: usize,
-    slot: Slot,
-    bytes: Range<usize>,
-}
-
-/// A command because of which a pipeline is not sent, not even in part.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PipelineRefusal {
-    number: usize,
-    shown: String,
-    problem: Problem,
-}
-
-impl PipelineRefusal {
-    /// Which command it is: 1 is the first.
-    pub fn command(&self) -> usize {
-        self.number
-    }
-
-    /// The command's name and arguments, cut at 100 characters, without passwords.
-    pub fn shown(&self) -> &str {
-        &self.shown
-    }
-
-    /// What is wrong with it.
-    pub fn problem(&self) -> Problem {
-        self.problem
-    }
-}
-
-impl fmt::Display for PipelineRefusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            number,
-            shown,
-            problem,
-        } = self;
-        write!(f, "command {number} ({shown}): {problem}")
-    }
-}
-
-impl error::Error for PipelineRefusal {}
-
-impl GroupedCommand {
-    /// Which command of the pipeline it is, from 0 on.
-    pub fn number(&self) -> usize {
-        self.number
-    }
-
-    /// The slot of its keys.
-    pub fn slot(&self) -> Slot {
-        self.slot
-    }
-
-    /// Where it is in the pipeline's bytes.
-    pub fn bytes(&self) -> Range<usize> {
-        self.bytes.clone()
-    }
-}
-
-impl NodeGroup {
-    /// The node to send them to.
-    pub fn node(&self) -> &Address {
-        &self.node
-    }
-
-    /// The commands, in the order of the pipeline.
-    pub fn commands(&self) -> &[GroupedCommand] {
-        &self.commands
-    }
-
-    /// Their bytes, out of those of the pipeline.
-    pub fn encoded(&self, pipeline: &[u8]) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.length);
-        for command in &self.commands {
-            out.extend_from_slice(pipeline.get(command.bytes()).unwrap_or_default());
-        }
-        out
-    }
-}
-
-impl PipelinePlan {
-    /// Groups the encoded commands of `pipeline`. What only reads goes to a replica if `reads` allows it; `turn` chooses
-    /// which, for all of them the same. A slot that nobody is known for goes to some node, which knows better.
-    ///
-    /// # Errors
-    ///
-    /// The first command that is not for exactly one slot; also one with the keys of several slots that could be split,
-    /// since no reply would be its own. Or no node is known at all.
-    pub fn new(
-        pipeline: &[u8],
-        map: &SlotMap,
-        reads: Access,
-        turn: usize,
-    ) -> Result<Self, PipelineRefusal> {
-        let mut plan = Self::default();
-        let mut group_at = HashMap::new();
-        // By the place of a shard, for what writes and for what only reads.
-        let mut group_of = vec![[None; 2]; map.shards().len()];
-        let mut rest = pipeline;
-        while let Some((command, tail)) = CommandRef::split_first(rest) {
-            let start = pipeline.len().saturating_sub(rest.len());
-            rest = tail;
-            let number = plan.places.len().saturating_add(1);
-            let refused = |problem| PipelineRefusal {
-                number,
-                shown: command.to_string(),
-                problem,
-            };
-            let slot = match slot_of(command) {
-                CommandSlot::One(slot) => Ok(slot),
-                CommandSlot::Several => Err(Problem::SeveralSlots),
-                CommandSlot::Keyless => Err(Problem::NoKey),
-                CommandSlot::Unknown => Err(Problem::UnknownCommand),
-            };
-            let slot = slot.map_err(refused)?;
-            let reads_only = reads != Access::Write && command.is_read_only();
-            let known = map
-                .place_of(slot)
-                .and_then(|place| group_of.get_mut(place)?.get_mut(usize::from(reads_only)));
-            let group = match known {
-                Some(Some(group)) => *group,
-                known => {
-                    let access = if reads_only { reads } else { Access::Write };
-                    let node = map
-                        .node_for(slot, access, turn)
-                        .or_else(|| map.any_node(access, turn));
-                    let node = node.ok_or_else(|| refused(Problem::NoNode))?.address();
-                    let group = *group_at.entry(node).or_insert_with(|| plan.begin(node));
-                    if let Some(known) = known {
-                        *known = Some(group);
-                    }
-                    group
-                }
-            };
-            let length = command.as_bytes().len();
-            plan.add(group, slot, start..start.saturating_add(length));
-        }
-        Ok(plan)
-    }
-
-    /// The groups, one for each node, in the order of their first commands.
-    pub fn groups(&self) -> &[NodeGroup] {
-        &self.groups
-    }
-
-    /// How many commands there are.
-    pub fn len(&self) -> usize {
-        self.places.len()
-    }
-
-    /// Whether there is no command.
-    pub fn is_empty(&self) -> bool {
-        self.places.is_empty()
-    }
-
-    /// Where the replies are, in the order of the commands: the place of the group, and the place among its replies.
-    pub fn replies(&self) -> impl ExactSizeIterator<Item = (usize, usize)> {
-        self.places.iter().copied()
-    }
-
-    fn begin(&mut self, node: &Address) -> usize {
-        self.groups.push(NodeGroup {
-            node: node.clone(),
-            commands: Vec::new(),
-            length: 0,
-        });
-        self.groups.len().saturating_sub(1)
-    }
-
-    fn add(&mut self, group: usize, slot: Slot, bytes: Range<usize>) {
-        let number = self.places.len();
-        if let Some(chosen) = self.groups.get_mut(group) {
-            self.places.push((group, chosen.commands.len()));
-            chosen.length = chosen.length.saturating_add(bytes.len());
-            chosen.commands.push(GroupedCommand {
-                number,
-                slot,
-                bytes,
-            });
-        }
     }
 }

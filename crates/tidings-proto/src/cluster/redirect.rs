@@ -5,8 +5,22 @@ mod tests;
 
 use std::time::{Duration, Instant};
 
+use memchr::memchr_iter;
+
 use super::{node::Endpoint, slot::Slot};
 use crate::{backoff::Backoff, error::ServerError};
+
+/// What the error replies begin with that are looked for among others.
+const CODES: [&[u8]; 8] = [
+    b"-MOVED ",
+    b"-ASK ",
+    b"-TRYAGAIN",
+    b"-CLUSTERDOWN",
+    b"-LOADING",
+    b"-MASTERDOWN",
+    b"-READONLY",
+    b"-NOSCRIPT",
+];
 
 /// An error reply that says: not here, or not now. The command has not run.
 ///
@@ -72,6 +86,24 @@ impl Redirect {
             "CROSSSLOT" => Some(Self::CrossSlot),
             _ => None,
         }
+    }
+
+    /// Whether one of these replies, which are whole, may be of this kind or say that a script is unknown: a look at the
+    /// bytes, which costs next to nothing beside reading them. Whether it is so, only reading them tells.
+    ///
+    /// ```
+    /// use tidings_proto::cluster::Redirect;
+    ///
+    /// assert!(Redirect::may_be_among(b":1\r\n-MOVED 3999 127.0.0.1:6381\r\n"));
+    /// assert!(!Redirect::may_be_among(b"$-1\r\n:-5\r\n-WRONGTYPE no\r\n"));
+    /// ```
+    pub fn may_be_among(replies: &[u8]) -> bool {
+        memchr_iter(b'-', replies).any(|at| {
+            let (before, error) = replies.split_at_checked(at).unwrap_or_default();
+            // At the beginning of a reply, or where one may begin.
+            matches!(before.last(), None | Some(b'\n'))
+                && CODES.iter().any(|code| error.starts_with(code))
+        })
     }
 
     /// Whether it shows that the client's map of the cluster is old, so that it should be read again.

@@ -8,7 +8,8 @@ use tidings_proto::pubsub::SubscriptionKind;
 use tidings_proto::{Command, FromReply, ToArg};
 
 use super::{
-    Client, ClusterMonitorBuilder, KeyspaceEventsBuilder, PubSubBuilder, ScanKeys, runtime,
+    Client, ClusterMonitorBuilder, ClusterPipeline, KeyspaceEventsBuilder, PubSubBuilder, ScanKeys,
+    SlotTransactions, runtime,
 };
 use crate::cluster::{ClusterRun, Node};
 use crate::commands::Commands;
@@ -72,6 +73,28 @@ impl ClusterClient {
     /// As there.
     pub fn node(&self, address: impl fmt::Display) -> Result<Client> {
         Client::connect(self.inner.node_config(address)?)
+    }
+
+    /// Begins a [`ClusterPipeline`]: commands that are sent in one go, to all nodes at a time.
+    pub fn pipeline(&self) -> ClusterPipeline {
+        ClusterPipeline::new(self.inner.pipeline())
+    }
+
+    /// Transactions (`MULTI`, `EXEC`, `WATCH`) on the slot of this key; as [there](crate::ClusterClient::transaction_on).
+    ///
+    /// ```no_run
+    /// # fn example(cluster: tidings::blocking::ClusterClient) -> tidings::Result<()> {
+    /// let (balance, entries): (i64, i64) = cluster
+    ///     .transaction_on("{account:7}")
+    ///     .pipeline()
+    ///     .incrby("{account:7}:balance", 5)
+    ///     .rpush("{account:7}:entries", "5 from cash")
+    ///     .execute()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn transaction_on(&self, key: impl ToArg) -> SlotTransactions {
+        SlotTransactions::new(self.inner.transaction_on(key))
     }
 
     /// Makes a [`PubSub`](super::PubSub): a subscriber of channels and patterns with a connection of its own to one node.

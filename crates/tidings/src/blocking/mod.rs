@@ -33,6 +33,8 @@
 //! | watched keys | [`Client::transaction`], [`Watch`] | [`tidings::Watch`](crate::Watch) |
 //! | scripts | [`Script`](crate::Script), which runs on either | |
 //! | commands of a cluster | [`ClusterClient`] | [`tidings::ClusterClient`](crate::ClusterClient) |
+//! | many of them in one go | [`ClusterPipeline`] | [`tidings::ClusterPipeline`](crate::ClusterPipeline) |
+//! | transactions on one slot of it | [`SlotTransactions`] | [`tidings::SlotTransactions`](crate::SlotTransactions) |
 //! | Pub/Sub | [`PubSub`], an [`Iterator`]; [`timeout_iter`](PubSub::timeout_iter) | [`tidings::PubSub`](crate::PubSub), a `Stream` |
 //! | shard channels | [`ShardedPubSub`] | [`tidings::ShardedPubSub`](crate::ShardedPubSub) |
 //! | handlers that run in the background | [`PubSubThread`], by [`run_in_thread`](PubSub::run_in_thread) | [`PubSubTask`](crate::PubSubTask), by [`spawn`](crate::PubSub::spawn) |
@@ -69,6 +71,7 @@
 
 mod client;
 mod cluster;
+mod cluster_pipeline;
 mod keyspace;
 mod monitor;
 mod park;
@@ -77,12 +80,14 @@ mod pubsub;
 mod receiver;
 mod runtime;
 mod scan;
+mod slot_transactions;
 mod subscription;
 mod timeout_iter;
 mod watch;
 
 pub use client::Client;
 pub use cluster::ClusterClient;
+pub use cluster_pipeline::ClusterPipeline;
 pub use keyspace::{KeyspaceEvents, KeyspaceEventsBuilder};
 pub use monitor::{ClusterMonitor, ClusterMonitorBuilder, Monitor, MonitorBuilder};
 pub use pipeline::Pipeline;
@@ -90,6 +95,7 @@ pub use pubsub::{PubSub, PubSubBuilder, PubSubHandle, PubSubThread, ShardedPubSu
 pub use receiver::{Receiver, ReceiverBuilder};
 pub(crate) use runtime::wait;
 pub use scan::ScanKeys;
+pub use slot_transactions::SlotTransactions;
 pub use subscription::{Subscription, SubscriptionBuilder};
 pub use timeout_iter::{ReadWithin, TimeoutIter};
 pub use watch::Watch;

@@ -4,7 +4,7 @@ use tidings_proto::{Command, ToArgs, Value};
 
 use super::runtime;
 use crate::error::Result;
-use crate::pipeline::FromReplies;
+use crate::pipeline::{FromReplies, Gathering};
 use crate::script::Script;
 
 /// Commands that are gathered, sent in one go, and answered together.
@@ -73,8 +73,8 @@ impl Pipeline {
 
     /// Where the methods of the commands add them.
     #[inline]
-    pub(crate) fn gathering(&mut self) -> &mut crate::Pipeline {
-        &mut self.inner
+    pub(crate) fn gathering(&mut self) -> &mut Gathering {
+        self.inner.gathering()
     }
 
     /// Sends the commands, and decodes their replies to a tuple of types, a `Vec`, an array, or `()`.

@@ -1,6 +1,8 @@
 //! The client of a cluster.
 
 mod run;
+mod slot_transactions;
+mod watched_slot;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,7 +15,10 @@ use tidings_proto::{Charset, Command, FromReply, ToArg};
 use tokio::sync::OwnedSemaphorePermit;
 
 pub use run::ClusterRun;
+pub use slot_transactions::SlotTransactions;
+pub(crate) use slot_transactions::check_slot;
 pub use tidings_proto::cluster::{Address, Health, Node, Role};
+pub(crate) use watched_slot::WatchedSlot;
 
 use crate::client::Client;
 use crate::commands::Commands;
@@ -24,6 +29,7 @@ use crate::error::{Error, Result};
 use crate::keyspace::KeyspaceEventsBuilder;
 use crate::monitor::ClusterMonitorBuilder;
 use crate::options::ScanOptions;
+use crate::pipeline::ClusterPipeline;
 use crate::pool;
 use crate::pubsub::home::{Home, NodeChoice, NodesChoice, access};
 use crate::pubsub::{OneNode, PubSubBuilder, Sharded, one_name};
@@ -56,7 +62,7 @@ use crate::subscription::{Source, SubscribeTo};
 /// # }
 /// ```
 ///
-/// A transaction is for one slot, so there is no `transaction` here:
+/// A transaction is for one slot ([`transaction_on`](Self::transaction_on)), so there is no `transaction` here:
 ///
 /// ```compile_fail,E0599
 /// async fn transaction(cluster: tidings::ClusterClient) {
@@ -135,6 +141,42 @@ impl ClusterClient {
         let link = self.driver().link_at(&address);
         // What a replica has can be read there.
         Ok(Config::clone(link.config()).read_from_replicas(true))
+    }
+
+    /// Begins a [`ClusterPipeline`]: commands that are sent in one go, to all nodes at a time.
+    ///
+    /// ```no_run
+    /// # async fn example(cluster: tidings::ClusterClient) -> tidings::Result<()> {
+    /// let mut pipe = cluster.pipeline();
+    /// pipe.set("foo", "bar"); // nothing is sent yet
+    /// pipe.get("bing");
+    /// let (ok, bing): (bool, Option<String>) = pipe.execute().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn pipeline(&self) -> ClusterPipeline {
+        ClusterPipeline::new(self.clone())
+    }
+
+    /// Transactions (`MULTI`, `EXEC`, `WATCH`) on the slot of this key: a pipeline, watched keys, or a closure over them that
+    /// is run again when one has changed. Nothing is sent yet.
+    ///
+    /// ```no_run
+    /// # async fn example(cluster: tidings::ClusterClient) -> tidings::Result<()> {
+    /// let (balance, entries): (i64, i64) = cluster
+    ///     .transaction_on("{account:7}")
+    ///     .pipeline()
+    ///     .incrby("{account:7}:balance", 5)
+    ///     .rpush("{account:7}:entries", "5 from cash")
+    ///     .execute()
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// All of its keys are in that slot: those are that have the same `{tag}`.
+    pub fn transaction_on(&self, key: impl ToArg) -> SlotTransactions {
+        SlotTransactions::new(self.clone(), &key)
     }
 
     /// Makes a [`PubSub`](crate::PubSub): a subscriber of channels and patterns with a connection of its own to one node.

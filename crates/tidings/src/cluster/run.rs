@@ -17,7 +17,7 @@ use crate::driver::cluster::{Cluster, Job, NodeLink, is_lost, redirect_in, singl
 use crate::driver::mailbox::{Mailbox, Sending};
 use crate::driver::together;
 use crate::error::{Error, Result};
-use crate::run::{decode, is_unknown_script, patience};
+use crate::run::{decode, is_unknown_script};
 use crate::script::ScriptCall;
 
 /// A command of a [`ClusterClient`](crate::ClusterClient) that runs when it is awaited.
@@ -211,7 +211,7 @@ impl State {
 }
 
 fn body_of(command: Command) -> Body {
-    let patience = command.view().blocks().map_or(Patience::Usual, patience);
+    let patience = Patience::of(command.view());
     Body::command(command.into_bytes(), patience)
 }
 

@@ -36,7 +36,7 @@ use tidings_proto::{
 use self::args::{Bit, Counted, CountedPairs, Milliseconds, OnOff, Seconds, Streams};
 use self::options::*;
 use crate::error::Error;
-use crate::pipeline::{Pipeline, pipeline_methods};
+use crate::pipeline::{ClusterPipeline, Pipeline, pipeline_methods};
 use crate::script::ScriptCall;
 
 /// Makes a trait method of each row of a table.
@@ -185,8 +185,17 @@ impl Pipeline {
     each_table!(pipeline_methods);
 }
 
+impl ClusterPipeline {
+    each_table!(pipeline_methods);
+}
+
 #[cfg(feature = "blocking")]
 impl crate::blocking::Pipeline {
+    each_table!(pipeline_methods);
+}
+
+#[cfg(feature = "blocking")]
+impl crate::blocking::ClusterPipeline {
     each_table!(pipeline_methods);
 }
 
@@ -207,7 +216,7 @@ pub(crate) fn refused(command: CommandRef<'_>) -> Option<Error> {
         }
         Some(ConnectionChange::Transaction) => {
             "a pipeline is a transaction unless told otherwise, and keys are watched by Client::watch \
-             or Client::transaction"
+             or Client::transaction; in a cluster both is for one slot, by ClusterClient::transaction_on"
         }
         Some(ConnectionChange::Stream) => {
             "it turns the connection into a stream; for MONITOR use Client::monitor"

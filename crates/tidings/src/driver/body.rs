@@ -5,7 +5,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tidings_proto::{Blob, Charset, Refusal, Transaction};
+use tidings_proto::{Blob, Blocking, Charset, CommandRef, Refusal, Transaction};
+
+use super::cluster::Spread;
+use crate::error::Error;
 
 /// What is sent.
 #[derive(Debug)]
@@ -22,11 +25,8 @@ const LARGE_COMMAND: usize = 16 * 1024;
 /// Commands that are sent in one go.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
-    /// MULTI, the commands, and EXEC if it is sent.
-    pub(crate) bytes: Vec<u8>,
-    /// Where in that lies what goes over the wire.
-    pub(crate) wire: Range<usize>,
-    /// Where the commands lie.
+    pub(crate) content: Content,
+    /// Where the commands lie in that, if all of it is this batch's own.
     pub(crate) inner: Range<usize>,
     /// How many commands there are, MULTI and EXEC not counted.
     pub(crate) commands: usize,
@@ -35,11 +35,54 @@ pub(crate) struct Batch {
     pub(crate) transaction: bool,
     /// An ASKING stands before the transaction.
     pub(crate) asking: bool,
+    /// Its commands have nothing to do with each other: if there is no further answer, those that have come are told.
+    pub(crate) piecemeal: bool,
     /// That of its text, and of the text in its replies.
     pub(crate) charset: Charset,
     /// How many bytes have to leave before any command can run.
     pub(crate) harmless: usize,
     pub(crate) patience: Patience,
+}
+
+/// Commands that were gathered, and are to be sent in one go.
+#[derive(Debug)]
+pub(crate) struct Gathered {
+    /// MULTI, the commands, and EXEC if that is wanted.
+    pub(crate) bytes: Vec<u8>,
+    /// Where the commands lie.
+    pub(crate) inner: Range<usize>,
+    /// How many they are, loads included.
+    pub(crate) commands: usize,
+    /// Which of them load a script for others.
+    pub(crate) loads: Vec<usize>,
+    /// Which of the others call a script, and which of the scripts.
+    pub(crate) calls: Vec<(usize, usize)>,
+    /// How many bytes the first of them has.
+    pub(crate) first: usize,
+    pub(crate) patience: Patience,
+    pub(crate) charset: Charset,
+}
+
+/// The bytes of a batch.
+#[derive(Debug)]
+pub(crate) enum Content {
+    /// MULTI, the commands, and EXEC if it is sent; and where in that lies what goes over the wire.
+    Own(Vec<u8>, Range<usize>),
+    /// What one node gets of the commands of a cluster's pipeline: the group at this place.
+    Group(Arc<Spread>, usize),
+}
+
+impl Default for Content {
+    fn default() -> Self {
+        Self::Own(Vec::new(), 0..0)
+    }
+}
+
+/// How far a batch has been written.
+#[derive(Debug, Default)]
+pub(crate) struct Position {
+    piece: usize,
+    at: usize,
 }
 
 impl Batch {
@@ -56,25 +99,60 @@ impl Batch {
         first: usize,
         patience: Patience,
     ) -> Self {
+        let all = 0..bytes.len();
         Self {
-            wire: 0..bytes.len(),
-            inner: 0..bytes.len(),
+            inner: all.clone(),
+            content: Content::Own(bytes, all),
             commands,
             harmless: first,
             patience,
-            bytes,
             ..Self::default()
         }
     }
 
-    /// What goes over the wire.
-    pub(crate) fn wire(&self) -> &[u8] {
-        &self.bytes[self.wire.clone()]
+    /// What goes over the wire; `None` if it does not lie in one piece.
+    pub(crate) fn wire(&self) -> Option<&[u8]> {
+        match &self.content {
+            Content::Own(bytes, wire) => Some(&bytes[wire.clone()]),
+            Content::Group(..) => None,
+        }
     }
 
-    /// The commands, without MULTI and EXEC.
+    /// How many bytes go over the wire.
+    pub(crate) fn wire_len(&self) -> usize {
+        match &self.content {
+            Content::Own(_, wire) => wire.len(),
+            Content::Group(spread, group) => spread.group(*group).length(),
+        }
+    }
+
+    /// Appends what comes next, `room` bytes of it at most; `true` if that is all.
+    pub(crate) fn write(&self, to: &mut Position, mut room: usize, out: &mut Vec<u8>) -> bool {
+        let (bytes, pieces) = match &self.content {
+            Content::Own(bytes, wire) => (&bytes[..], std::slice::from_ref(wire)),
+            Content::Group(spread, group) => (spread.bytes(), spread.group(*group).pieces()),
+        };
+        for piece in &pieces[to.piece..] {
+            let rest = &bytes[piece.clone()][to.at..];
+            let now = rest.len().min(room);
+            out.extend_from_slice(&rest[..now]);
+            room -= now;
+            if now < rest.len() {
+                to.at += now;
+                return false;
+            }
+            to.piece += 1;
+            to.at = 0;
+        }
+        true
+    }
+
+    /// The commands, without MULTI and EXEC, of a batch that has them for itself.
     pub(crate) fn command_bytes(&self) -> &[u8] {
-        &self.bytes[self.inner.clone()]
+        match &self.content {
+            Content::Own(bytes, _) => &bytes[self.inner.clone()],
+            Content::Group(..) => &[],
+        }
     }
 
     /// How many commands there are as far as the caller knows.
@@ -109,11 +187,11 @@ impl Body {
         }
     }
 
-    /// The bytes that go over the wire.
+    /// The bytes that go over the wire; none if they do not lie in one piece, as of one node's part of a pipeline.
     pub(crate) fn wire(&self) -> &[u8] {
         match self {
             Self::Command(bytes) => bytes,
-            Self::Batch(batch) => batch.wire(),
+            Self::Batch(batch) => batch.wire().unwrap_or_default(),
         }
     }
 
@@ -146,6 +224,34 @@ pub(crate) enum Patience {
 }
 
 impl Patience {
+    /// How long a command keeps its connection waiting.
+    pub(crate) fn of(command: CommandRef<'_>) -> Self {
+        match command.blocks() {
+            None => Self::Usual,
+            Some(Blocking::For(time)) => Self::Blocks(time),
+            Some(_) => Self::Endless,
+        }
+    }
+
+    /// That of all commands that lie behind each other.
+    pub(crate) fn of_all(mut commands: &[u8]) -> Self {
+        let mut patience = Self::Usual;
+        while let Some((command, rest)) = CommandRef::split_first(commands) {
+            patience = patience.and(Self::of(command));
+            commands = rest;
+        }
+        patience
+    }
+
+    /// That of both, one behind the other.
+    pub(crate) fn and(self, next: Self) -> Self {
+        match (self, next) {
+            (Self::Blocks(one), Self::Blocks(other)) => Self::Blocks(one.saturating_add(other)),
+            (Self::Usual, other) | (other, Self::Usual) => other,
+            _ => Self::Endless,
+        }
+    }
+
     /// When an answer is overdue that may usually take until `limit` after `since`.
     pub(super) fn due(self, since: Instant, limit: Duration) -> Option<Instant> {
         match self {
@@ -165,6 +271,19 @@ pub(crate) enum Answer {
     Replies(Vec<Bytes>),
     /// To a transaction; large and rare, and so in a box.
     Exec(Box<Exec>),
+    /// To the first commands of a [piecemeal](Batch::piecemeal) batch, and no more will come.
+    Cut(Box<Cut>),
+}
+
+/// What came back to a part of a batch.
+#[derive(Debug)]
+pub(crate) struct Cut {
+    /// Whole replies, in order.
+    pub(crate) parts: Vec<Bytes>,
+    /// How many bytes of the batch have left, or may still leave.
+    pub(crate) left: usize,
+    /// Why no more will come: what is said of a command that may have run.
+    pub(crate) error: Error,
 }
 
 /// What came back to a transaction.
@@ -188,5 +307,21 @@ mod tests {
         assert_eq!(due(Patience::Blocks(limit)), Some(now + 2 * limit));
         assert_eq!(due(Patience::Endless), None);
         assert_eq!(due(Patience::Blocks(Duration::MAX)), None);
+        let and = |one: Patience, other| one.and(other);
+        assert_eq!(and(Patience::Usual, Patience::Usual), Patience::Usual);
+        let twice = and(Patience::Blocks(limit), Patience::Blocks(limit));
+        assert_eq!(twice, Patience::Blocks(2 * limit));
+        assert_eq!(and(Patience::Usual, twice), twice);
+        assert_eq!(and(Patience::Endless, twice), Patience::Endless);
+    }
+
+    #[test]
+    fn a_batch_is_written_in_whatever_room_there_is() {
+        let batch = Batch::of_commands(b"0123456789".to_vec(), 1, 10, Patience::Usual);
+        for room in 1..12 {
+            let (mut position, mut out) = (Position::default(), Vec::new());
+            while !batch.write(&mut position, room, &mut out) {}
+            assert_eq!(out, b"0123456789", "{room}");
+        }
     }
 }

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use tidings_proto::pubsub::GapCause;
 
 use super::Alarm;
-use super::line::{Line, in_doubt};
+use super::line::{Line, cut, in_doubt};
 use super::mailbox::{Closing, Mailbox, Request};
 use super::place::{Departure, Place};
 use super::supervise::{self, Connected, End, Link};
@@ -88,12 +88,16 @@ impl CommandLink {
         let Some(line) = self.line.take() else { return };
         let left = line.wire.sent();
         let (mut again, mut commands, mut answers) = (Vec::new(), Vec::new(), Vec::new());
+        let mut parts = line.parts().to_vec();
         let Line {
             wire, connection, ..
         } = line;
         for request in connection.into_requests() {
+            // They are those of the oldest.
+            let parts = std::mem::take(&mut parts);
             if request.runs_at <= left {
-                answers.push(request.with_answer(Err(in_doubt(error))));
+                let left = request.left_of(left);
+                answers.push(request.with_answer(cut(&request, &parts, left, in_doubt(error))));
             } else if request.sendings >= SENDINGS {
                 let text = format!("the connection was lost {SENDINGS} times while sending");
                 let error = Error::connection(text).with_source(error.clone());
@@ -145,9 +149,11 @@ impl CommandLink {
         let mut mailbox = self.mailbox.lock();
         if let Some(line) = &self.line {
             let mut progress = line.progress;
+            let mut parts = line.parts();
             for request in line.connection.requests() {
                 // Those behind the oldest have no part in how it gets on.
                 let progress = progress.take();
+                let parts = std::mem::take(&mut parts);
                 match waits(request, progress) {
                     Waits::Endlessly => {}
                     Waits::Until(due) => {
@@ -157,7 +163,11 @@ impl CommandLink {
                         }
                     }
                     Waits::TooLong if mailbox.is_abandoned(request) => {}
-                    Waits::TooLong => answers.push(request.with_answer(Err(late(true)))),
+                    Waits::TooLong => {
+                        // What has not left of it is written all the same.
+                        let answer = cut(request, parts, usize::MAX, late(true));
+                        answers.push(request.with_answer(answer));
+                    }
                 }
             }
         }

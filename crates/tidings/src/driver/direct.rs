@@ -145,9 +145,9 @@ impl<'a> Request<'a> {
                 kind: Kind::Command,
             }),
             Body::Batch(batch) => {
-                let short = batch.wire().len() <= SHORT;
-                (short && batch.patience == Patience::Usual).then(|| Self {
-                    bytes: batch.wire(),
+                let bytes = batch.wire().filter(|bytes| bytes.len() <= SHORT)?;
+                (batch.patience == Patience::Usual).then(|| Self {
+                    bytes,
                     harmless: batch.harmless,
                     replies: batch.replies(),
                     kind: match batch.transaction {

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use tidings_proto::{Blob, Connection, ConnectionOptions, Event, Subscriptions, Transaction};
 
 use super::Wire;
-use super::body::{Answer, Batch, Exec, Patience};
+use super::body::{Answer, Batch, Cut, Exec, Patience, Position};
 use super::mailbox::{Answered, Closing, Mailbox, Request};
 use crate::error::{Error, Result};
 
@@ -30,7 +30,7 @@ pub(super) struct Line {
     /// How many bytes had been sent when the socket took no more.
     pub(super) stuck_at: Option<u64>,
     /// The batch that is being written, and how far. Nothing else may come in between.
-    writing: Option<(Arc<Batch>, usize)>,
+    writing: Option<(Arc<Batch>, Position)>,
     /// What has come of the answer to the oldest request.
     part: Part,
     /// When something last came of the answer to the oldest request, or left of it: its time begins anew.
@@ -97,7 +97,7 @@ impl Line {
                 }
                 Some(batch) => {
                     request.runs_at = self.wire.appended() + batch.harmless as u64;
-                    self.writing = Some((Arc::clone(batch), 0));
+                    self.writing = Some((Arc::clone(batch), Position::default()));
                     self.write_on();
                     match batch.patience {
                         Patience::Usual => {}
@@ -131,15 +131,11 @@ impl Line {
 
     /// Goes on writing the batch that is being written, as far as there is room.
     fn write_on(&mut self) {
-        let Some((batch, written)) = &mut self.writing else {
+        let Some((batch, position)) = &mut self.writing else {
             return;
         };
-        let rest = &batch.wire()[*written..];
         let room = OUTPUT_BYTES.saturating_sub(self.wire.unsent());
-        let now = rest.len().min(room);
-        self.wire.output().extend_from_slice(&rest[..now]);
-        *written += now;
-        if now == rest.len() {
+        if batch.write(position, room, self.wire.output()) {
             self.writing = None;
         }
     }
@@ -314,6 +310,25 @@ impl Line {
         }
         Ok(())
     }
+}
+
+impl Line {
+    /// What has come of the answer to the oldest request.
+    pub(super) fn parts(&self) -> &[Bytes] {
+        match &self.part {
+            Part::Replies(parts) => parts,
+            Part::None | Part::Transaction(_) => &[],
+        }
+    }
+}
+
+/// The answer to a request of which no more will be answered than these parts, and of which so many bytes have left.
+pub(super) fn cut(request: &Request, parts: &[Bytes], left: usize, error: Error) -> Result<Answer> {
+    if !request.batch.as_ref().is_some_and(|batch| batch.piecemeal) {
+        return Err(error);
+    }
+    let parts = parts.to_vec();
+    Ok(Answer::Cut(Box::new(Cut { parts, left, error })))
 }
 
 /// What becomes of a request that was sent, and was not answered for this reason.

@@ -49,6 +49,13 @@ impl Request {
         (self.ticket, answer)
     }
 
+    /// How many bytes of it have left when so many have of its connection's stream.
+    pub(crate) fn left_of(&self, left: u64) -> usize {
+        let before_it_runs = self.batch.as_ref().map_or(self.len, |batch| batch.harmless);
+        let begin = self.runs_at.saturating_sub(before_it_runs as u64);
+        self.len.min(left.saturating_sub(begin) as usize)
+    }
+
     pub(crate) fn patience(&self) -> Patience {
         self.batch
             .as_ref()
@@ -276,7 +283,7 @@ impl State {
                 self.commands.extend_from_slice(bytes);
                 (bytes.len(), None)
             }
-            Body::Batch(batch) => (batch.wire.len(), Some(Arc::clone(batch))),
+            Body::Batch(batch) => (batch.wire_len(), Some(Arc::clone(batch))),
         };
         self.bytes += len;
         self.requests.push_back(Request {

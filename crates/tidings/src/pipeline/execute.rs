@@ -8,22 +8,28 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use tidings_proto::cluster::Access;
 use tidings_proto::{CommandRef, Refusal, Reply, Value};
 
 use super::{FromReplies, Replies};
 use crate::client::{Client, SharedMailbox};
+use crate::cluster::{SlotTransactions, WatchedSlot};
 use crate::driver::body::{Answer, Batch, Body, Patience};
+use crate::driver::cluster::{Cluster, Job, PipelineRun, Spread};
 use crate::driver::mailbox::{Mailbox, Sending};
 use crate::error::{Error, ErrorKind, Result};
 use crate::pool::Own;
 use crate::run::lost_while_watching;
+use crate::watch::Watched;
 
 /// How a pipeline is to be executed.
 pub(super) enum Plan {
     /// Nothing is to be sent.
     Known(Result<()>),
     Shared(Client, Arc<Batch>),
-    Watching(Own, Arc<Batch>),
+    Slot(SlotTransactions, Arc<Batch>),
+    Watching(Watched, Arc<Batch>),
+    Spread(Arc<Cluster>, Spread),
 }
 
 /// A pipeline that runs when it is awaited; made by [`Pipeline::execute`](crate::Pipeline::execute).
@@ -45,7 +51,15 @@ pub struct ExecuteEach {
     running: Running,
 }
 
-struct Running {
+enum Running {
+    /// For one server.
+    Single(Single),
+    /// For the nodes of a cluster; `None` when it is done.
+    Spread(Option<Box<PipelineRun>>),
+}
+
+/// A pipeline for one server.
+struct Single {
     state: State,
     batch: Arc<Batch>,
 }
@@ -56,12 +70,51 @@ enum State {
     /// On a connection that is yet to be had.
     Elsewhere(Pin<Box<dyn Future<Output = Result<Answer>> + Send>>),
     /// On the connection of a watch, which is closed if this is dropped.
-    Watching(Sending<Arc<Mailbox>>, Option<Own>),
+    Watching(Sending<Arc<Mailbox>>, Option<Own>, Option<Arc<WatchedSlot>>),
 }
 
 impl Running {
     fn new(plan: Plan) -> Self {
+        match plan {
+            Plan::Spread(cluster, spread) => {
+                Self::Spread(Some(Box::new(PipelineRun::new(cluster, spread))))
+            }
+            plan => Self::Single(Single::new(plan)),
+        }
+    }
+
+    /// What its replies become.
+    fn poll<R>(
+        &mut self,
+        cx: &mut Context<'_>,
+        decode: impl FnOnce(&mut Replies<'_>) -> Result<R>,
+    ) -> Poll<Result<R>> {
+        match self {
+            Self::Single(single) => {
+                let answer = ready!(single.poll(cx))?;
+                Poll::Ready(single.decode(answer, decode))
+            }
+            Self::Spread(run) => {
+                let Some(running) = run else {
+                    return Poll::Ready(Err(ended()));
+                };
+                ready!(running.poll(cx));
+                let replies = run.take().map(|run| run.into_replies());
+                let (spread, groups) = replies.ok_or_else(ended)?;
+                Poll::Ready(decode(&mut Replies::of_groups(&spread, &groups)))
+            }
+        }
+    }
+}
+
+fn ended() -> Error {
+    Error::misuse("a pipeline was awaited again after its end")
+}
+
+impl Single {
+    fn new(plan: Plan) -> Self {
         let (state, batch) = match plan {
+            Plan::Spread(..) => (State::Known(None), Arc::default()),
             Plan::Known(outcome) => (State::Known(Some(outcome)), Arc::default()),
             Plan::Shared(client, batch) => {
                 let body = Body::Batch(Arc::clone(&batch));
@@ -72,10 +125,15 @@ impl Running {
                 };
                 (state, batch)
             }
-            Plan::Watching(own, batch) => {
-                let mailbox = Arc::clone(own.mailbox());
-                let sending = Sending::new(mailbox, Body::Batch(Arc::clone(&batch)));
-                (State::Watching(sending, Some(own)), batch)
+            Plan::Slot(slot, batch) => {
+                let body = Body::Batch(Arc::clone(&batch));
+                (State::Elsewhere(Box::pin(run_on_slot(slot, body))), batch)
+            }
+            Plan::Watching(watched, batch) => {
+                let body = watched.body(Body::Batch(Arc::clone(&batch)));
+                let (own, slot) = watched.into_own();
+                let sending = Sending::new(Arc::clone(own.mailbox()), body);
+                (State::Watching(sending, Some(own), slot), batch)
             }
         };
         Self { state, batch }
@@ -85,9 +143,7 @@ impl Running {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Answer>>> {
         let answer = match &mut self.state {
             State::Known(outcome) => {
-                let outcome = outcome.take().unwrap_or_else(|| {
-                    Err(Error::misuse("a pipeline was awaited again after its end"))
-                });
+                let outcome = outcome.take().unwrap_or_else(|| Err(ended()));
                 return Poll::Ready(outcome.map(|()| None));
             }
             State::Shared(sending) => ready!(Pin::new(sending).poll(cx)),
@@ -96,7 +152,7 @@ impl Running {
                 self.state = State::Known(None);
                 answer
             }
-            State::Watching(sending, own) => {
+            State::Watching(sending, own, slot) => {
                 let answer = ready!(Pin::new(sending).poll(cx));
                 // EXEC has ended the watch. Where MULTI was refused it has not, and the connection is closed.
                 match (&answer, own.take()) {
@@ -107,7 +163,11 @@ impl Running {
                     }
                     _ => {}
                 }
-                answer.map_err(lost_while_watching)
+                let answer = answer.map_err(lost_while_watching);
+                match slot {
+                    Some(slot) => answer.and_then(|answer| slot.answer_while_watching(answer)),
+                    None => answer,
+                }
             }
         };
         Poll::Ready(answer.map(Some))
@@ -126,9 +186,21 @@ impl Running {
                 Some(refusal) => Err(refused(batch, refusal, &exec.reply)),
                 None => decode_exec(batch, &exec.reply, decode),
             },
-            Some(Answer::Reply(_)) => Err(broken("a pipeline was answered as a command is")),
+            Some(Answer::Reply(_) | Answer::Cut(_)) => {
+                Err(broken("a pipeline was answered as a command is"))
+            }
         }
     }
+}
+
+async fn run_on_slot(slot: SlotTransactions, body: Body) -> Result<Answer> {
+    let job = Job {
+        body,
+        slot: slot.slot()?,
+        access: Access::Write,
+        harmless: false,
+    };
+    Arc::clone(slot.cluster()).run_at(job).await
 }
 
 fn decode_exec<R>(
@@ -213,8 +285,7 @@ impl<T: FromReplies> Future for Execute<T> {
     type Output = Result<T>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
-        let answer = ready!(self.running.poll(cx))?;
-        Poll::Ready(self.running.decode(answer, T::from_replies))
+        self.running.poll(cx, T::from_replies)
     }
 }
 
@@ -222,14 +293,13 @@ impl Future for ExecuteEach {
     type Output = Result<Vec<Result<Value>>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let answer = ready!(self.running.poll(cx))?;
-        Poll::Ready(self.running.decode(answer, |replies| {
+        self.running.poll(cx, |replies| {
             let mut each = Vec::with_capacity(replies.len());
             while !replies.is_empty() {
                 each.push(replies.take::<Value>());
             }
             Ok(each)
-        }))
+        })
     }
 }
 

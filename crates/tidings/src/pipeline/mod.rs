@@ -1,33 +1,31 @@
 //! Many commands in one go.
 
+mod cluster;
 mod execute;
+mod gathering;
 mod replies;
 
 use std::fmt;
 use std::sync::Arc;
 
-use tidings_proto::{ArgError, Charset, Command, CommandRef, CommandWriter, ToArgs};
+use tidings_proto::{Charset, Command, ToArgs};
 
+pub use cluster::ClusterPipeline;
 pub use execute::{Execute, ExecuteEach};
+pub(crate) use gathering::Gathering;
 pub use replies::{FromReplies, Replies};
 
 use crate::client::Client;
-use crate::commands::refused;
-use crate::driver::body::{Batch, Patience};
+use crate::cluster::SlotTransactions;
+use crate::driver::body::{Batch, Content, Patience};
 use crate::error::{Error, Result};
-use crate::run::patience;
 use crate::script::Script;
 use crate::watch::Watched;
 
-const MULTI: &[u8] = b"*1\r\n$5\r\nMULTI\r\n";
-const EXEC: &[u8] = b"*1\r\n$4\r\nEXEC\r\n";
-
-/// Room for a pipeline of some ten commands.
-const FIRST_CAPACITY: usize = 512;
-
 /// Commands that are gathered, sent in one go, and answered together.
 ///
-/// Made by [`Client::pipeline`], or by [`Watch::multi`](crate::Watch::multi). It has the methods of
+/// Made by [`Client::pipeline`], or by [`Watch::multi`](crate::Watch::multi); for one slot of a cluster by
+/// [`SlotTransactions::pipeline`], while what is no transaction there is a [`ClusterPipeline`]. It has the methods of
 /// [`Commands`](crate::Commands), which add a command each and can be chained; the types of the replies are named
 /// where it is executed: a tuple of one type a command, a `Vec` of one type for all, or `()`.
 ///
@@ -66,25 +64,14 @@ const FIRST_CAPACITY: usize = 512;
 #[must_use = "a pipeline does nothing until it is executed"]
 pub struct Pipeline {
     target: Target,
-    /// MULTI, whether it is sent or not, and the commands; empty before the first one.
-    buffer: Vec<u8>,
-    /// Where the last complete command ends: whatever is behind was broken off.
-    complete: usize,
-    /// Where the first command ends.
-    first: usize,
-    commands: usize,
-    /// Which commands load a script for the next one.
-    loads: Vec<usize>,
-    /// The scripts that are loaded so far.
-    scripts: Vec<Script>,
+    commands: Gathering,
     transaction: bool,
-    patience: Patience,
-    misuse: Option<Error>,
-    charset: Charset,
 }
 
 enum Target {
     Client(Client),
+    /// The node of a slot in a cluster.
+    Slot(SlotTransactions),
     Watch(Watched),
     /// The transaction of a watch was executed.
     Over,
@@ -96,6 +83,11 @@ impl Pipeline {
         Self::to(Target::Client(client), charset)
     }
 
+    pub(crate) fn on_slot(slot: SlotTransactions) -> Self {
+        let charset = slot.charset();
+        Self::to(Target::Slot(slot), charset)
+    }
+
     pub(crate) fn watching(watched: Watched, charset: Charset) -> Self {
         Self::to(Target::Watch(watched), charset)
     }
@@ -103,23 +95,15 @@ impl Pipeline {
     fn to(target: Target, charset: Charset) -> Self {
         Self {
             target,
-            buffer: Vec::new(),
-            complete: MULTI.len(),
-            first: MULTI.len(),
-            commands: 0,
-            loads: Vec::new(),
-            scripts: Vec::new(),
+            commands: Gathering::new(charset),
             transaction: true,
-            patience: Patience::Usual,
-            misuse: None,
-            charset,
         }
     }
 
     /// Whether the commands are run as a transaction, which is so unless this says otherwise.
     ///
     /// With `false` they are only sent together: others' commands may be run in between. What a
-    /// [`Watch`](crate::Watch) has become is always a transaction.
+    /// [`Watch`](crate::Watch) has become is always a transaction, as is what is on one slot of a cluster.
     ///
     /// ```no_run
     /// # async fn example(client: tidings::Client) -> tidings::Result<()> {
@@ -133,12 +117,17 @@ impl Pipeline {
     /// # }
     /// ```
     pub fn transaction(&mut self, transaction: bool) -> &mut Self {
-        if !transaction && matches!(self.target, Target::Watch(_)) {
-            self.misuse.get_or_insert_with(|| {
-                Error::misuse(
-                    "what a Watch has become is a transaction, and cannot be told not to be",
-                )
-            });
+        let why = match &self.target {
+            Target::Client(_) | Target::Over => None,
+            Target::Slot(_) => Some(
+                "a pipeline on one slot is a transaction: what is none is ClusterClient::pipeline",
+            ),
+            Target::Watch(_) => {
+                Some("what a Watch has become is a transaction, and cannot be told not to be")
+            }
+        };
+        if let Some(why) = why.filter(|_| !transaction) {
+            self.commands.note_misuse(Error::misuse(why));
         }
         self.transaction = transaction;
         self
@@ -146,7 +135,7 @@ impl Pipeline {
 
     /// How many commands there are.
     pub fn len(&self) -> usize {
-        self.commands - self.loads.len()
+        self.commands.len()
     }
 
     /// Whether there is no command.
@@ -159,32 +148,8 @@ impl Pipeline {
     /// Those that cannot stand in a pipeline (`MULTI`, `SUBSCRIBE`, `SELECT`, …) make its execution fail as a
     /// [misuse](crate::ErrorKind::Misuse), before anything is sent.
     pub fn run(&mut self, command: Command) -> &mut Self {
-        if let Some(error) = refused(command.view()) {
-            self.misuse.get_or_insert(error);
-        }
-        self.open();
-        match command.in_charset(self.charset) {
-            Ok(command) => self.buffer.extend_from_slice(command.as_bytes()),
-            Err(error) => self.refuse(&error),
-        }
-        self.completed(true);
+        self.commands.run(command);
         self
-    }
-
-    /// Notes that an argument of a command cannot be sent.
-    #[cold]
-    pub(crate) fn refuse(&mut self, error: &ArgError) {
-        let number = self.len() + 1;
-        self.misuse.get_or_insert_with(|| {
-            Error::misuse(format!(
-                "an argument of command {number} cannot be sent: {error}"
-            ))
-        });
-    }
-
-    #[inline]
-    pub(crate) fn charset(&self) -> Charset {
-        self.charset
     }
 
     /// Adds a script, which runs by its digest.
@@ -209,70 +174,14 @@ impl Pipeline {
         keys: impl ToArgs<K>,
         args: impl ToArgs<A>,
     ) -> &mut Self {
-        if !self
-            .scripts
-            .iter()
-            .any(|known| known.digest() == script.digest())
-        {
-            self.begin("SCRIPT")
-                .arg("LOAD")
-                .arg(script.source().as_bytes());
-            self.loads.push(self.commands);
-            self.completed(false);
-            self.scripts.push(script.clone());
-        }
-        self.evalsha(script.digest(), keys, args)
+        self.commands.script(script, keys, args);
+        self
     }
 
     /// Where the methods of the commands add them: each face of a pipeline has this.
     #[inline]
-    pub(crate) fn gathering(&mut self) -> &mut Self {
-        self
-    }
-
-    /// Makes the buffer end with the last complete command.
-    #[inline]
-    fn open(&mut self) {
-        if self.buffer.is_empty() {
-            self.buffer.reserve(FIRST_CAPACITY);
-            self.buffer.extend_from_slice(MULTI);
-        } else {
-            self.buffer.truncate(self.complete);
-        }
-    }
-
-    /// Begins a command at the end of the others.
-    #[inline]
-    pub(crate) fn begin(&mut self, name: &str) -> CommandWriter<'_> {
-        self.open();
-        CommandWriter::new(&mut self.buffer, name)
-    }
-
-    /// The command that was begun last is complete.
-    #[inline]
-    pub(crate) fn completed(&mut self, may_block: bool) {
-        if may_block {
-            self.note_blocking();
-        }
-        self.complete = self.buffer.len();
-        self.commands += 1;
-        if self.commands == 1 {
-            self.first = self.complete;
-        }
-    }
-
-    /// Outside of a transaction, a command that blocks holds up those behind it.
-    fn note_blocking(&mut self) {
-        let last = self.buffer.get(self.complete..).unwrap_or_default();
-        let blocking = CommandRef::split_first(last).and_then(|(command, _)| command.blocks());
-        let Some(blocking) = blocking else { return };
-        self.patience = match (self.patience, patience(blocking)) {
-            (Patience::Blocks(one), Patience::Blocks(other)) => {
-                Patience::Blocks(one.saturating_add(other))
-            }
-            (Patience::Usual, new) => new,
-            _ => Patience::Endless,
-        };
+    pub(crate) fn gathering(&mut self) -> &mut Gathering {
+        &mut self.commands
     }
 
     /// Sends the commands, and decodes their replies to a tuple of types, a `Vec`, an array, or `()`.
@@ -319,71 +228,76 @@ impl Pipeline {
     fn take(&mut self, count: Option<usize>) -> execute::Plan {
         let target = match &self.target {
             Target::Client(client) => Target::Client(client.clone()),
+            Target::Slot(slot) => Target::Slot(slot.clone()),
             Target::Watch(_) => std::mem::replace(&mut self.target, Target::Over),
             Target::Over => Target::Over,
         };
-        let mut fresh = Self::to(Target::Over, self.charset);
+        let mut fresh = Self::to(Target::Over, self.commands.charset());
         fresh.transaction = self.transaction;
         std::mem::swap(&mut fresh.target, &mut self.target);
         let full = std::mem::replace(self, fresh);
         full.plan(target, count)
     }
 
-    fn plan(self, target: Target, count: Option<usize>) -> execute::Plan {
+    fn plan(mut self, target: Target, count: Option<usize>) -> execute::Plan {
         if let Err(error) = self.check(&target, count) {
             return execute::Plan::Known(Err(error));
         }
         let watching = matches!(target, Target::Watch(_));
-        if self.commands == 0 && !watching {
+        if self.is_empty() && !watching {
             return execute::Plan::Known(Ok(()));
+        }
+        if let Target::Watch(watched) = &target
+            && let Some(slot) = watched.slot()
+        {
+            // A node that has lost the slot says so to a command with a key.
+            self.commands.ensure_key(slot.key());
         }
         let batch = Arc::new(self.into_batch());
         match target {
             Target::Client(client) => execute::Plan::Shared(client, batch),
-            Target::Watch(watched) => execute::Plan::Watching(watched.into_own(), batch),
+            Target::Slot(slot) => execute::Plan::Slot(slot, batch),
+            Target::Watch(watched) => execute::Plan::Watching(watched, batch),
             Target::Over => execute::Plan::Known(Ok(())),
         }
     }
 
     fn check(&self, target: &Target, count: Option<usize>) -> Result<()> {
-        if let Some(error) = &self.misuse {
-            return Err(error.clone());
-        }
-        if let Target::Over = target {
-            return Err(Error::misuse(
-                "the transaction of this Watch was executed already: begin again with Client::watch",
-            ));
-        }
-        match count {
-            Some(count) if count != self.len() => Err(Error::misuse(format!(
-                "the pipeline is executed for {count} replies, but the number of its commands is {}",
-                self.len()
-            ))),
-            _ => Ok(()),
-        }
+        self.commands.check(None)?;
+        let slot = match target {
+            Target::Client(_) => None,
+            Target::Slot(slot) => Some(slot.slot()?),
+            Target::Watch(watched) => watched.slot().map(|slot| slot.slot()),
+            Target::Over => {
+                return Err(Error::misuse(
+                    "the transaction of this Watch was executed already: begin again with Client::watch",
+                ));
+            }
+        };
+        self.commands.check(count)?;
+        slot.map_or(Ok(()), |slot| self.commands.check_slot(slot))
     }
 
-    fn into_batch(mut self) -> Batch {
-        self.open();
-        let inner = MULTI.len()..self.complete;
+    fn into_batch(self) -> Batch {
+        let gathered = self.commands.into_gathered(self.transaction);
         let (wire, harmless, patience) = if self.transaction {
-            self.buffer.extend_from_slice(EXEC);
             // Nothing is run before EXEC, and nothing blocks within it.
-            (0..self.buffer.len(), self.buffer.len(), Patience::Usual)
+            let length = gathered.bytes.len();
+            (0..length, length, Patience::Usual)
         } else {
-            (inner.clone(), self.first - inner.start, self.patience)
+            let wire = gathered.inner.clone();
+            (wire, gathered.first, gathered.patience)
         };
         Batch {
-            bytes: self.buffer,
-            wire,
-            inner,
-            commands: self.commands,
-            loads: self.loads,
+            content: Content::Own(gathered.bytes, wire),
+            inner: gathered.inner,
+            commands: gathered.commands,
+            loads: gathered.loads,
             transaction: self.transaction,
-            asking: false,
-            charset: self.charset,
+            charset: gathered.charset,
             harmless,
             patience,
+            ..Batch::default()
         }
     }
 }
@@ -391,7 +305,7 @@ impl Pipeline {
 impl fmt::Debug for Pipeline {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pipeline")
-            .field("commands", &self.commands)
+            .field("commands", &self.len())
             .field("transaction", &self.transaction)
             .finish_non_exhaustive()
     }

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use tidings_proto::{Charset, CommandRef, Elements, FromReply, Reply};
 
 use crate::driver::body::Batch;
+use crate::driver::cluster::{GroupReplies, Spread};
 use crate::error::{Error, ErrorKind, Result};
 
 /// A type that the replies to a [`Pipeline`](crate::Pipeline) can become: a tuple of one type a command, a `Vec` or
@@ -45,29 +46,78 @@ pub struct Replies<'a> {
 
 #[derive(Debug)]
 enum Source<'a> {
-    Parts {
-        /// What was read in one go, and how far.
-        owner: &'a Bytes,
-        rest: &'a [u8],
-        parts: std::slice::Iter<'a, Bytes>,
-    },
+    Parts(Parts<'a>),
     Exec(Elements<'a>),
+    Groups {
+        /// By command, the group that its reply is in.
+        order: &'a [u16],
+        groups: Vec<Parts<'a>>,
+        /// The commands that have no reply, by their places.
+        failed: Vec<&'a (usize, Error)>,
+    },
+}
+
+/// Replies that were read in several goes.
+#[derive(Debug)]
+struct Parts<'a> {
+    /// What was read in one go, and how far.
+    owner: &'a Bytes,
+    rest: &'a [u8],
+    parts: std::slice::Iter<'a, Bytes>,
 }
 
 static NOTHING: Bytes = Bytes::new();
 
-impl<'a> Replies<'a> {
-    pub(super) fn of_parts(batch: &'a Batch, parts: &'a [Bytes]) -> Self {
-        let source = Source::Parts {
+impl<'a> Parts<'a> {
+    fn of(parts: &'a [Bytes]) -> Self {
+        Self {
             owner: &NOTHING,
             rest: &[],
             parts: parts.iter(),
-        };
-        Self::new(batch, source)
+        }
+    }
+
+    #[inline]
+    fn next_reply(&mut self) -> Result<Reply<'a>> {
+        loop {
+            if let Some((reply, after)) = Reply::split_shared(self.rest, self.owner)? {
+                self.rest = after;
+                return Ok(reply);
+            }
+            self.owner = self.parts.next().ok_or_else(too_few)?;
+            self.rest = self.owner;
+        }
+    }
+}
+
+impl<'a> Replies<'a> {
+    pub(super) fn of_parts(batch: &'a Batch, parts: &'a [Bytes]) -> Self {
+        Self::new(batch, Source::Parts(Parts::of(parts)))
     }
 
     pub(super) fn of_exec(batch: &'a Batch, elements: Elements<'a>) -> Self {
         Self::new(batch, Source::Exec(elements))
+    }
+
+    /// Those of the groups of a cluster's pipeline.
+    pub(super) fn of_groups(spread: &'a Spread, groups: &'a [GroupReplies]) -> Self {
+        let mut failed: Vec<_> = groups.iter().flat_map(|group| &group.failed).collect();
+        // The first one comes last, where it is taken off.
+        failed.sort_unstable_by_key(|(place, _)| std::cmp::Reverse(*place));
+        Self {
+            source: Source::Groups {
+                order: spread.order(),
+                groups: groups.iter().map(|group| Parts::of(&group.parts)).collect(),
+                failed,
+            },
+            left: spread.order().len(),
+            commands: spread.bytes(),
+            named: 0,
+            passed: 0,
+            loads: spread.loads(),
+            taken: 0,
+            charset: spread.charset(),
+        }
     }
 
     pub(super) fn none(batch: &'a Batch) -> Self {
@@ -116,17 +166,21 @@ impl<'a> Replies<'a> {
     /// The next reply of those that are behind the loading of a script.
     #[cold]
     fn take_loaded<T: FromReply>(&mut self) -> Result<T> {
-        let mut loaded = self.next_reply()?;
-        self.loads = &self.loads[1..];
+        let is_spread = matches!(self.source, Source::Groups { .. });
+        let mut loaded = None;
         // More than one, if what it was for was not completed.
         while self.loads.first() == Some(&self.passed) {
-            loaded = self.next_reply()?;
             self.loads = &self.loads[1..];
+            if is_spread {
+                // Each node has its own loads, and what became of them is done with.
+                self.passed += 1;
+            } else {
+                loaded = Some(self.next_reply()?.into_result());
+            }
         }
-        let (loaded, reply) = (loaded.into_result(), self.next_reply()?);
         // It may have been loaded before, and by somebody who may do that.
-        let reply = match (reply.into_result(), loaded) {
-            (Err(error), Err(why)) if error.code() == "NOSCRIPT" => Err(why),
+        let reply = match (self.next_reply()?.into_result(), loaded) {
+            (Err(error), Some(Err(why))) if error.code() == "NOSCRIPT" => Err(why),
             (outcome, _) => outcome,
         };
         let value = reply
@@ -138,19 +192,37 @@ impl<'a> Replies<'a> {
     #[inline]
     fn next_reply(&mut self) -> Result<Reply<'a>> {
         self.passed += 1;
-        match &mut self.source {
-            Source::Exec(elements) => Ok(elements
-                .next()
-                .ok_or_else(too_few)??
-                .in_charset(self.charset)),
-            Source::Parts { owner, rest, parts } => loop {
-                if let Some((reply, after)) = Reply::split_shared(rest, owner)? {
-                    *rest = after;
-                    return Ok(reply.in_charset(self.charset));
+        let reply = match &mut self.source {
+            Source::Exec(elements) => elements.next().ok_or_else(too_few)??,
+            Source::Parts(parts) => parts.next_reply()?,
+            Source::Groups {
+                order,
+                groups,
+                failed,
+            } => {
+                let place = self.taken - 1;
+                if failed.last().is_some_and(|(failed, _)| *failed == place) {
+                    return Err(self.failure());
                 }
-                *owner = parts.next().ok_or_else(too_few)?;
-                *rest = owner;
-            },
+                let group = order
+                    .get(place)
+                    .and_then(|group| groups.get_mut(usize::from(*group)));
+                group.ok_or_else(too_few)?.next_reply()?
+            }
+        };
+        Ok(reply.in_charset(self.charset))
+    }
+
+    /// Why the command whose turn it is has no reply.
+    #[cold]
+    fn failure(&mut self) -> Error {
+        let failure = match &mut self.source {
+            Source::Groups { failed, .. } => failed.pop(),
+            Source::Parts(_) | Source::Exec(_) => None,
+        };
+        match failure {
+            Some((_, error)) => self.of_last(error.clone()),
+            None => too_few(),
         }
     }
 

@@ -1,47 +1,15 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::{CommandWriter, FromReply, Reply, Value, cluster::merge::NodeReply, cmd};
+use crate::{
+    FromReply, Reply, Value,
+    cluster::{merge::NodeReply, node::Address, slot::Slot},
+    cmd,
+};
 
 fn plan(line: &str) -> Result<Plan, Problem> {
     let mut words = line.split(' ');
     Plan::of(cmd(words.next().unwrap()).arg(words).view())
-}
-
-/// A map of so many shards with as many slots each, of which each has a replica.
-fn map(shards: u16) -> SlotMap {
-    use crate::cluster::{Asked, Topology};
-    let size = 16384 / shards;
-    let mut text = String::new();
-    for shard in 0..shards {
-        let last = if shard + 1 == shards {
-            16383
-        } else {
-            (shard + 1) * size - 1
-        };
-        text += &format!(
-            "*4 :{} :{last} *2 $1 p :{} *2 $1 r :{} ",
-            shard * size,
-            7000 + shard,
-            8000 + shard
-        );
-    }
-    let wire = crate::cluster::replies::wire(&format!("*{shards} {text}"));
-    let asked = Address::new("asked", 1);
-    let mut map = SlotMap::new();
-    map.apply(
-        &Topology::from_slots(Reply::parse(&wire).unwrap(), Asked::new(&asked, false)).unwrap(),
-    );
-    map
-}
-
-fn pipeline(lines: &[&str]) -> Vec<u8> {
-    let mut buffer = Vec::new();
-    for line in lines {
-        let mut words = line.split(' ');
-        CommandWriter::new(&mut buffer, words.next().unwrap()).arg(words);
-    }
-    buffer
 }
 
 fn value(frame: &[u8]) -> Value {
@@ -225,116 +193,7 @@ fn replies_of_nodes_are_merged_as_the_policy_says() {
     assert!(merge(Merge::First, &[]).is_err());
 }
 
-#[test]
-fn a_pipeline_is_grouped_by_node_and_its_replies_keep_their_order() {
-    let map = map(3);
-    // Slots 12182 (third), 5061 (first), 866 (first).
-    let bytes = pipeline(&["SET foo 1", "SET bar 2", "GET hello", "GET foo", "DEL bar"]);
-    let plan = PipelinePlan::new(&bytes, &map, Access::Write, 0).unwrap();
-    let sent: Vec<(u16, Vec<u8>)> = plan
-        .groups()
-        .iter()
-        .map(|group| (group.node().port(), group.encoded(&bytes)))
-        .collect();
-    assert_eq!(
-        sent,
-        [
-            (7002, pipeline(&["SET foo 1", "GET foo"])),
-            (7000, pipeline(&["SET bar 2", "GET hello", "DEL bar"])),
-        ]
-    );
-    assert!(plan.replies().eq([(0, 0), (1, 0), (1, 1), (0, 1), (1, 2)]));
-}
-
-#[test]
-fn a_command_that_is_not_for_one_slot_is_refused_by_number_and_name() {
-    let map = map(3);
-    for (line, expected) in [
-        (
-            "PING",
-            "command 2 (PING): it has no key that says which node is to run it",
-        ),
-        (
-            "MGET foo bar",
-            "command 2 (MGET foo bar): its keys are in several slots",
-        ),
-        (
-            "PUBLISH foo bar",
-            "command 2 (PUBLISH foo bar): it has no key that says which node is to run it",
-        ),
-        (
-            "FT._LIST",
-            "command 2 (FT._LIST): it is not known where its keys are",
-        ),
-    ] {
-        let bytes = pipeline(&["GET foo", line, "GET bar"]);
-        let refused = PipelinePlan::new(&bytes, &map, Access::Write, 0).unwrap_err();
-        assert_eq!(
-            (refused.to_string().as_str(), refused.command()),
-            (expected, 2)
-        );
-    }
-    let refused = PipelinePlan::new(&pipeline(&["GET foo"]), &SlotMap::new(), Access::Write, 0);
-    assert_eq!(refused.unwrap_err().problem(), Problem::NoNode);
-    assert!(
-        PipelinePlan::new(b"", &SlotMap::new(), Access::Write, 0)
-            .unwrap()
-            .is_empty()
-    );
-}
-
-#[test]
-fn what_only_reads_goes_to_replicas_if_wanted() {
-    let bytes = pipeline(&["SET foo 1", "GET foo", "STRLEN foo"]);
-    let ports = |reads| -> Vec<u16> {
-        let plan = PipelinePlan::new(&bytes, &map(3), reads, 5).unwrap();
-        plan.replies()
-            .map(|(group, _)| plan.groups()[group].node().port())
-            .collect()
-    };
-    assert_eq!(ports(Access::Write), [7002, 7002, 7002]);
-    assert_eq!(ports(Access::ReadFromReplica), [7002, 8002, 8002]);
-}
-
-#[test]
-fn a_slot_of_nobody_goes_to_a_node_that_knows_better() {
-    let mut map = SlotMap::new();
-    map.learn_moved(Slot::of_key(b"foo"), &Address::new("a", 7000));
-    let plan = PipelinePlan::new(&pipeline(&["GET bar"]), &map, Access::Write, 0).unwrap();
-    assert_eq!(plan.groups()[0].node().host(), "a");
-}
-
 proptest! {
-    /// Nodes that answer each command with its number: whatever the commands are, the numbers come back in order.
-    #[test]
-    fn replies_come_back_in_the_order_of_the_commands(keys in prop::collection::vec("[a-f]{1,2}", 0..60), shards in 1..9_u16) {
-        let mut bytes = Vec::new();
-        for key in &keys {
-            CommandWriter::new(&mut bytes, "INCR").arg(key);
-        }
-        let plan = PipelinePlan::new(&bytes, &map(shards), Access::Write, 0).unwrap();
-        prop_assert_eq!(plan.len(), keys.len());
-        let mut answered = Vec::new();
-        for group in plan.groups() {
-            let encoded = group.encoded(&bytes);
-            let mut rest = &encoded[..];
-            for command in group.commands() {
-                let (sent, tail) = CommandRef::split_first(rest).unwrap();
-                rest = tail;
-                prop_assert_eq!(sent.as_bytes(), &bytes[command.bytes()]);
-                prop_assert_eq!(sent.slot(), CommandSlot::One(command.slot()));
-            }
-            prop_assert!(rest.is_empty());
-            let numbers: Vec<usize> = group.commands().iter().map(GroupedCommand::number).collect();
-            prop_assert!(numbers.is_sorted());
-            answered.push(numbers);
-        }
-        let nodes = plan.groups().iter().map(|group| group.node()).collect::<std::collections::HashSet<_>>();
-        prop_assert_eq!(nodes.len(), plan.groups().len());
-        let ordered = plan.replies().map(|(group, place)| answered[group][place]);
-        prop_assert!(ordered.eq(0..keys.len()));
-    }
-
     /// A server that has all slots, and one a slot: the same comes out.
     #[test]
     fn a_split_command_answers_as_the_whole_would(keys in prop::collection::vec("[a-k]{1,2}", 1..40)) {

@@ -11,7 +11,7 @@ use tokio::time;
 
 use super::{Cluster, NodeLink, Routes};
 use crate::config::Config;
-use crate::driver::body::{Answer, Batch, Body};
+use crate::driver::body::{Answer, Batch, Body, Content};
 use crate::driver::together;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -35,7 +35,7 @@ struct Outcome {
 }
 
 impl Cluster {
-    fn limits(&self) -> RedirectLimits {
+    pub(crate) fn limits(&self) -> RedirectLimits {
         limits(&self.config)
     }
 
@@ -275,7 +275,7 @@ pub(crate) fn limits(config: &Config) -> RedirectLimits {
     }
 }
 
-fn no_node() -> Error {
+pub(crate) fn no_node() -> Error {
     Error::connection("no node of the cluster is known")
 }
 
@@ -318,7 +318,7 @@ pub(crate) fn single(answer: &Answer) -> Result<&[u8]> {
     }
 }
 
-async fn wait(pause: std::time::Duration) {
+pub(crate) async fn wait(pause: std::time::Duration) {
     if !pause.is_zero() {
         time::sleep(pause).await;
     }
@@ -335,11 +335,29 @@ pub(crate) fn redirect_in(answer: &Answer) -> Option<Redirect> {
     match answer {
         Answer::Reply(frame) => redirect_of(frame),
         Answer::Replies(parts) if parts.len() == 1 => redirect_of(&parts[0]),
-        Answer::Replies(_) => None,
+        Answer::Replies(_) | Answer::Cut(_) => None,
         Answer::Exec(exec) => match &exec.refusal {
+            Some(refusal) if refusal.ran => None,
             Some(refusal) => Redirect::of(&refusal.error),
             None => redirect_of(&exec.reply),
         },
+    }
+}
+
+/// The error that an answer is, or that a transaction was refused with.
+pub(crate) fn refusal_in(answer: &Answer) -> Option<ServerError> {
+    let frame: &[u8] = match answer {
+        Answer::Reply(frame) => frame,
+        Answer::Replies(parts) if parts.len() == 1 => &parts[0],
+        Answer::Exec(exec) => match &exec.refusal {
+            Some(refusal) => return Some(refusal.error.clone()),
+            None => &exec.reply,
+        },
+        Answer::Replies(_) | Answer::Cut(_) => return None,
+    };
+    match Reply::parse(frame) {
+        Ok(Reply::Error(text)) => Some(ServerError::new(text)),
+        _ => None,
     }
 }
 
@@ -355,20 +373,22 @@ pub(crate) fn redirect_of(frame: &[u8]) -> Option<Redirect> {
 }
 
 /// The same behind an `ASKING`, which has a reply of its own.
-fn behind_asking(body: &Body) -> Body {
+pub(crate) fn behind_asking(body: &Body) -> Body {
     let bytes = [ASKING, body.wire()].concat();
     let batch = match body {
         // ASKING holds for all of a transaction.
-        Body::Batch(batch) if batch.transaction => Batch {
-            wire: 0..bytes.len(),
-            inner: ASKING.len() + batch.inner.start..ASKING.len() + batch.inner.end,
-            commands: batch.commands,
-            transaction: true,
-            asking: true,
-            harmless: bytes.len(),
-            bytes,
-            ..Batch::default()
-        },
+        Body::Batch(batch) if batch.transaction => {
+            let all = 0..bytes.len();
+            Batch {
+                inner: ASKING.len() + batch.inner.start..ASKING.len() + batch.inner.end,
+                commands: batch.commands,
+                transaction: true,
+                asking: true,
+                harmless: all.end,
+                content: Content::Own(bytes, all),
+                ..Batch::default()
+            }
+        }
         _ => {
             let length = bytes.len();
             Batch::of_commands(bytes, 2, length, body.patience())
@@ -378,7 +398,7 @@ fn behind_asking(body: &Body) -> Body {
 }
 
 /// The answer without the reply to `ASKING`.
-fn without_first(answer: Answer) -> Result<Answer> {
+pub(crate) fn without_first(answer: Answer) -> Result<Answer> {
     let Answer::Replies(mut parts) = answer else {
         return Ok(answer);
     };

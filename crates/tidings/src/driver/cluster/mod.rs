@@ -3,8 +3,10 @@
 mod follow;
 mod node;
 mod node_place;
+mod pipeline;
 mod routes;
 mod scout;
+mod spread;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -17,10 +19,15 @@ use tidings_proto::cluster::{Access, Address, Endpoint, Health, Learned, Slot, T
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 
-pub(crate) use follow::{Job, is_lost, limits, redirect_in, single};
+pub(crate) use follow::{
+    Job, behind_asking, is_lost, limits, no_node, redirect_in, refusal_in, single, wait,
+    without_first,
+};
 pub(crate) use node::NodeLink;
 pub(crate) use node_place::{NodePlace, address_of};
+pub(crate) use pipeline::{GroupReplies, PipelineRun};
 pub(crate) use routes::Routes;
+pub(crate) use spread::Spread;
 
 use crate::config::Config;
 use crate::error::{Error, Result};

@@ -80,7 +80,7 @@ impl NodeLink {
         &self.mailbox
     }
 
-    /// The connections beside the shared one.
+    /// The connections beside the one that is shared.
     pub(crate) fn pool(&self) -> &Arc<Pool> {
         &self.pool
     }

@@ -95,6 +95,13 @@ impl Routes {
             .or(primary)
     }
 
+    /// The node for a command on a slot; where none is known to have it, some node that knows better.
+    pub(crate) fn node_for(&self, slot: Slot, access: Access, turn: usize) -> Option<Address> {
+        let link = self.link_for(slot, access, turn);
+        let link = link.or_else(|| self.any_link(access, turn, &[]))?;
+        Some(link.address().clone())
+    }
+
     /// Some link, for what any node can do, but not to one of these if there is another.
     pub(crate) fn any_link(
         &self,

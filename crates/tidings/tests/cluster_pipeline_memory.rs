@@ -1,0 +1,77 @@
+//! The memory of this process under a long pipeline over a cluster. Alone in its file, because it is that of the whole
+//! process.
+#![cfg(target_os = "linux")]
+
+use std::fs;
+
+use tidings::ClusterClient;
+use tidings_testkit::{Cluster, Protocol};
+
+const MIB: u64 = 1 << 20;
+
+const COMMANDS: u64 = 1_000_000;
+
+/// What is noted of each command: in which group its reply is, and where it lies.
+const NOTED: u64 = COMMANDS * (2 + 16);
+
+/// What allocators, buffers of the connections and threads may take beside commands and replies.
+const SLACK: u64 = 36 * MIB;
+
+/// A figure of this process's memory: `VmRSS` now, `VmHWM` at most.
+fn memory(name: &str) -> u64 {
+    let status = fs::read_to_string("/proc/self/status").expect("the kernel tells");
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+    kib.expect("a figure in kB") * 1024
+}
+
+/// What the memory has grown by at most during `work`, and what came of that.
+async fn growth<T>(work: impl Future<Output = T>) -> (u64, T) {
+    // Resets VmHWM.
+    fs::write("/proc/self/clear_refs", "5").expect("the kernel takes it");
+    let before = memory("VmRSS");
+    let output = work.await;
+    (memory("VmHWM").saturating_sub(before), output)
+}
+
+#[test]
+fn cp_01_a_million_commands_take_no_more_memory_than_they_and_their_replies_have_bytes() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let cluster = Cluster::start();
+    for protocol in Protocol::ALL {
+        runtime.block_on(async {
+            let url = cluster.url_for(protocol);
+            let client = ClusterClient::connect(url.as_str()).await;
+            let client = client.expect("the cluster takes connections");
+            let mut pipeline = client.pipeline();
+            // No two that lie behind each other go to the same node, as a rule.
+            for n in 0..COMMANDS / 2 {
+                pipeline.set(format!("key:{n:06}"), n);
+                pipeline.get(format!("key:{:06}", n / 2));
+            }
+            assert_eq!(pipeline.len() as u64, COMMANDS);
+            // +OK and a number of six digits, and what the decoded ones take.
+            let replies = COMMANDS / 2 * (5 + 12);
+            let (grown, count) = growth(async {
+                let all: Vec<tidings::Value> = pipeline.execute().await.expect("all are run");
+                all.len() as u64
+            })
+            .await;
+            assert_eq!(count, COMMANDS);
+            let decoded = COMMANDS * size_of::<tidings::Value>() as u64;
+            println!(
+                "{protocol:?}: {} MiB, of {} MiB",
+                grown / MIB,
+                (replies + decoded + NOTED) / MIB
+            );
+            let most = 2 * replies + decoded + NOTED + SLACK;
+            assert!(grown <= most, "{grown} bytes");
+        });
+    }
+}
