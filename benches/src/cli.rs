@@ -8,6 +8,7 @@ use crate::drain::{self, Drain};
 use crate::fanout::Fanout;
 use crate::latency::{Blocking, Stalled};
 use crate::rounds::{Benchmark, Plan};
+use crate::sharded::Sharded;
 use crate::subscriptions::Subscriptions;
 use crate::{Result, measure};
 
@@ -16,7 +17,8 @@ usage: tidings-bench BENCHMARK [options]
 
   --runs N         rounds; in each, every contestant runs once [5, of latencies 40]
   --only LIST      these contestants, beside `raw`, which the ratios need [all]
-  --server PATH    the server's program [the newest Redis that is found]; not for `drain` and `fanout`
+  --server PATH    the server's program [the newest Redis that is found]; not for `drain`, `fanout`
+                   and `sharded`
   --json FILE      write every run to FILE
 ";
 
@@ -26,6 +28,7 @@ pub(crate) fn run(arguments: impl Iterator<Item = String>) -> Result<()> {
     match arguments.as_slice() {
         [Drain::NAME, rest @ ..] => start::<Drain>(rest),
         [Fanout::NAME, rest @ ..] => start::<Fanout>(rest),
+        [Sharded::NAME, rest @ ..] => start::<Sharded>(rest),
         [Pipeline::NAME, rest @ ..] => start::<Pipeline>(rest),
         [Cluster::NAME, rest @ ..] => start::<Cluster>(rest),
         [Publish::NAME, rest @ ..] => start::<Publish>(rest),
@@ -39,12 +42,13 @@ pub(crate) fn run(arguments: impl Iterator<Item = String>) -> Result<()> {
             "only tidings-bench-allocations counts what is taken from the heap: `cargo xtask bench {name}` runs it"
         )
         .into()),
-        // Started by `drain` and `fanout`, a process of its own.
+        // Started by `drain`, `fanout` and `sharded`, a process of its own.
         [drain::SERVE, shape, messages] => drain::serve(shape.parse()?, messages.parse()?),
         [] | ["help" | "--help" | "-h", ..] => {
             print!("{USAGE}");
             describe::<Drain>();
             describe::<Fanout>();
+            describe::<Sharded>();
             describe::<Pipeline>();
             describe::<Cluster>();
             describe::<Publish>();

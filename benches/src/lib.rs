@@ -3,6 +3,7 @@
 //!
 //! - `drain`: a canned stream of Pub/Sub messages is emptied;
 //! - `fanout`: the same for many subscribers on one connection;
+//! - `sharded`: the same from all nodes of a cluster, as shard channels;
 //! - `pipeline`: pipelines and transactions of SET and GET on a real server;
 //! - `cluster`: pipelines over the nodes of a real cluster;
 //! - `publish`: tasks that publish over one client;
@@ -23,6 +24,7 @@ mod measure;
 mod process;
 mod report;
 mod rounds;
+mod sharded;
 mod subscriptions;
 
 use std::process::ExitCode;

@@ -48,6 +48,19 @@ fn drain_brings_everybody_every_message() {
 }
 
 #[test]
+fn sharded_brings_every_message_of_all_nodes() {
+    let rows = rows(
+        BENCH,
+        "sharded --runs 1 --messages 2001 --shapes 1/16,3/256",
+    );
+    assert_all_take_part(&rows, 2, "plain sharded plain-blocking sharded-blocking");
+    for row in &rows {
+        let (messages, lost) = (&row[1], &row[5]);
+        assert_eq!((messages.as_str(), lost.as_str()), ("2001", "0"), "{row:?}");
+    }
+}
+
+#[test]
 fn fanout_brings_every_subscriber_every_message() {
     let shapes = "1x1x16,100x1x4096,40x20x16";
     let rows = rows(

@@ -32,8 +32,8 @@ To work on it:
   servers                have a server installed, and bring newer Redis and Valkey servers into
                          target/servers/ (Debian; unpacked, not installed)
   bench NAME [args]      a benchmark, in release mode; beside other clients: `drain` (reading
-                         messages), `fanout`, `pipeline`, `cluster` (pipelines over its nodes),
-                         `publish`, `blocking`, `stalled` ([--runs N] [--only a,b]
+                         messages), `fanout`, `sharded`, `pipeline`, `cluster` (pipelines over
+                         its nodes), `publish`, `blocking`, `stalled` ([--runs N] [--only a,b]
                          [--json FILE] and others, which `bench help` lists), `allocations`
                          and `subscriptions` (what is taken from the heap);
                          `micro`: the benchmarks of the protocol crate

@@ -95,14 +95,15 @@ impl Benchmark for Drain {
     }
 
     fn takes_part(_: &Contestant<Shape>, shape: Shape) -> bool {
-        // Nobody here opens the gate.
-        !shape.has_gate()
+        // Nobody here opens the gate, or asks for shard channels.
+        !shape.has_gate() && shape.nodes().is_none()
     }
 
     fn title(shape: Shape) -> String {
         match shape {
             Shape::Size(size) => format!("{size} B"),
             Shape::Many(channels, size) => format!("{channels} channels, {size} B"),
+            Shape::Sharded(nodes, size) => format!("{nodes} nodes, {size} B"),
             Shape::Mix => format!(
                 "mix: {} channels and {} patterns, {} B",
                 shape.channels().len(),

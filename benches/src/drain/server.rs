@@ -5,12 +5,13 @@
 use std::collections::BTreeSet;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use crate::Result;
 use crate::drain::request;
-use crate::drain::shape::{Block, Shape};
+use crate::drain::shape::{self, Block, Shape};
 use crate::drain::wire::{self, Protocol};
 use crate::machine::{self, Core};
 use crate::measure::monotonic_nanos;
@@ -21,13 +22,24 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// Prints the port, and for each stream that it starts the protocol; ends with its standard input.
 pub(crate) fn run(shape: Shape, messages: u64) -> Result<()> {
     machine::pin(Core::First);
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    println!("{}", listener.local_addr()?.port());
-    thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            thread::spawn(move || Session::new(stream, shape, messages).run());
-        }
-    });
+    let listeners: Vec<TcpListener> = (0..shape.nodes().unwrap_or(1))
+        .map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))
+        .collect::<io::Result<_>>()?;
+    let ports: io::Result<Vec<u16>> = listeners
+        .iter()
+        .map(|listener| Ok(listener.local_addr()?.port()))
+        .collect();
+    let ports: Arc<[u16]> = ports?.into();
+    println!("{}", ports[0]);
+    for (node, listener) in listeners.into_iter().enumerate() {
+        let ports = Arc::clone(&ports);
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let session = Session::new(stream, shape, messages, (node, Arc::clone(&ports)));
+                thread::spawn(move || session.run());
+            }
+        });
+    }
     io::copy(&mut io::stdin(), &mut io::sink())?;
     Ok(())
 }
@@ -37,9 +49,12 @@ struct Session {
     stream: TcpStream,
     shape: Shape,
     messages: u64,
+    /// Which of the nodes at these ports it is.
+    node: (usize, Arc<[u16]>),
     protocol: Protocol,
     channels: BTreeSet<Vec<u8>>,
     patterns: BTreeSet<Vec<u8>>,
+    shards: BTreeSet<Vec<u8>>,
     /// Bytes that are not a whole command yet.
     input: Vec<u8>,
     /// Answers not yet written; empty between two blocks of messages.
@@ -47,14 +62,16 @@ struct Session {
 }
 
 impl Session {
-    fn new(stream: TcpStream, shape: Shape, messages: u64) -> Self {
+    fn new(stream: TcpStream, shape: Shape, messages: u64, node: (usize, Arc<[u16]>)) -> Self {
         Self {
             stream,
             shape,
             messages,
+            node,
             protocol: Protocol::Resp2,
             channels: BTreeSet::new(),
             patterns: BTreeSet::new(),
+            shards: BTreeSet::new(),
             input: Vec::new(),
             output: Vec::new(),
         }
@@ -75,20 +92,47 @@ impl Session {
     }
 
     fn is_complete(&self) -> bool {
+        if !self.shards.is_empty() {
+            return self.shards.len() == self.own_channels().len();
+        }
         let gate = usize::from(self.shape.has_gate());
         self.channels.len() == self.shape.channels().len() + gate
             && self.patterns.len() == self.shape.patterns().len()
     }
 
+    /// Those in the slots of this node.
+    fn own_channels(&self) -> Vec<String> {
+        let (node, ports) = &self.node;
+        let mut channels = self.shape.channels();
+        channels.retain(|channel| shape::node_of(channel, ports.len()) == *node);
+        channels
+    }
+
+    /// What the stream consists of: the kind of its messages, their channels, and how many there are.
+    fn stream(&self) -> (&'static str, Vec<String>, u64) {
+        if self.shards.is_empty() {
+            return ("message", self.shape.channels(), self.messages);
+        }
+        let (node, ports) = &self.node;
+        let (node, nodes) = (*node as u64, ports.len() as u64);
+        let rest = u64::from(node < self.messages % nodes);
+        (
+            "smessage",
+            self.own_channels(),
+            self.messages / nodes + rest,
+        )
+    }
+
     fn write_messages(&mut self) -> io::Result<()> {
-        let block = Block::new(self.shape, self.protocol);
+        let (kind, channels, messages) = self.stream();
+        let block = Block::of(self.shape, self.protocol, &channels, kind);
         let started = monotonic_nanos();
-        for slice in block.slices(self.messages) {
+        for slice in block.slices(messages) {
             self.stream.write_all(slice)?;
             self.answer_what_is_there()?;
         }
-        for channel in self.shape.channels() {
-            wire::marker(&mut self.output, self.protocol, &channel, started);
+        for channel in &channels {
+            wire::marker(&mut self.output, self.protocol, kind, channel, started);
         }
         self.flush()
     }
@@ -139,10 +183,12 @@ impl Session {
         let Some((name, arguments)) = arguments.split_first() else {
             return;
         };
-        let subscribed = !self.channels.is_empty() || !self.patterns.is_empty();
+        let subscribed = self.subscribed() > 0;
         let out = &mut self.output;
         match name.to_ascii_uppercase().as_slice() {
             b"SUBSCRIBE" => self.subscribe("subscribe", arguments),
+            b"SSUBSCRIBE" => self.subscribe("ssubscribe", arguments),
+            b"SUNSUBSCRIBE" => self.unsubscribe("sunsubscribe", arguments),
             b"PSUBSCRIBE" => self.subscribe("psubscribe", arguments),
             b"UNSUBSCRIBE" => self.unsubscribe("unsubscribe", arguments),
             b"PUNSUBSCRIBE" => self.unsubscribe("punsubscribe", arguments),
@@ -172,6 +218,7 @@ impl Session {
                 b"# Server\r\nredis_version:8.0.0\r\nredis_mode:standalone\r\n",
             ),
             b"COMMAND" => wire::header(out, '*', 0),
+            b"CLUSTER" if self.shape.nodes().is_some() => wire::shards(out, &self.node.1),
             b"CLUSTER" => wire::error(out, "ERR This instance has cluster support disabled"),
             b"AUTH" | b"SELECT" | b"QUIT" | b"RESET" => wire::simple(out, "OK"),
             other => {
@@ -200,15 +247,19 @@ impl Session {
     }
 
     fn names_of(&mut self, kind: &str) -> &mut BTreeSet<Vec<u8>> {
-        if kind.starts_with('p') {
-            &mut self.patterns
-        } else {
-            &mut self.channels
+        match kind {
+            "psubscribe" | "punsubscribe" => &mut self.patterns,
+            "ssubscribe" | "sunsubscribe" => &mut self.shards,
+            _ => &mut self.channels,
         }
     }
 
+    fn subscribed(&self) -> usize {
+        self.channels.len() + self.patterns.len() + self.shards.len()
+    }
+
     fn confirm(&mut self, kind: &str, name: &[u8]) {
-        let count = self.channels.len() + self.patterns.len();
+        let count = self.subscribed();
         wire::confirmation(&mut self.output, self.protocol, kind, name, count);
     }
 }
@@ -223,7 +274,9 @@ mod tests {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (stream, _) = listener.accept().unwrap();
-        thread::spawn(move || Session::new(stream, Shape::Size(16), messages).run());
+        thread::spawn(move || {
+            Session::new(stream, Shape::Size(16), messages, (0, Arc::new([0]))).run()
+        });
 
         client.write_all(b"HELLO 3\r\nSUBSCRIBE bench\r\n").unwrap();
         let mut received = Vec::new();

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use tidings_testkit::{SLOTS, slot_of};
+
 use crate::drain::wire::{self, Protocol};
 
 /// One row group of the table: a payload size on one channel, or the mix.
@@ -16,11 +18,15 @@ pub(crate) enum Shape {
     /// [`MIX_CHANNELS`] channels and [`MIX_PATTERNS`] patterns. Every channel matches one pattern,
     /// so that, as from a real server, each publication arrives twice: by channel, then by pattern.
     Mix,
+    /// [`SHARDED_CHANNELS`] channels in turn over the slots of so many nodes, payloads of so many bytes. A node sends what is
+    /// in its slots to who subscribed to shard channels, and everything to anybody else.
+    Sharded(usize, usize),
 }
 
 /// A channel without messages, subscribed to when all subscribers stand.
 pub(crate) const GATE: &str = "gate";
 
+const SHARDED_CHANNELS: usize = 48;
 const MIX_CHANNELS: usize = 100;
 const MIX_PATTERNS: usize = 10;
 /// Payload of the mix: that of a row with one channel, so that the two rows differ by the names.
@@ -44,19 +50,28 @@ impl Shape {
             Self::Size(_) => vec!["bench".to_owned()],
             Self::Many(channels, _) => (0..channels).map(|n| format!("bench:{n:04}")).collect(),
             Self::Mix => (0..MIX_CHANNELS).map(|n| format!("bench:{n:02}")).collect(),
+            Self::Sharded(nodes, _) => sharded_channels(nodes),
+        }
+    }
+
+    /// How many nodes there are, where this is for a cluster.
+    pub(crate) fn nodes(self) -> Option<usize> {
+        match self {
+            Self::Sharded(nodes, _) => Some(nodes),
+            _ => None,
         }
     }
 
     pub(crate) fn patterns(self) -> Vec<String> {
         match self {
-            Self::Size(_) | Self::Many(..) => Vec::new(),
+            Self::Size(_) | Self::Many(..) | Self::Sharded(..) => Vec::new(),
             Self::Mix => (0..MIX_PATTERNS).map(|n| format!("bench:{n}*")).collect(),
         }
     }
 
     pub(crate) fn payload_len(self) -> usize {
         match self {
-            Self::Size(size) | Self::Many(_, size) => size,
+            Self::Size(size) | Self::Many(_, size) | Self::Sharded(_, size) => size,
             Self::Mix => MIX_PAYLOAD,
         }
     }
@@ -80,6 +95,9 @@ impl FromStr for Shape {
             let number = text.parse::<usize>();
             number.map_err(|_| format!("`{text}` is neither a size nor `mix`"))
         };
+        if let Some((nodes, size)) = text.split_once('/') {
+            return Ok(Self::Sharded(number(nodes)?.max(1), number(size)?));
+        }
         Ok(match (text, text.split_once('x')) {
             ("mix", _) => Self::Mix,
             (_, Some((channels, size))) => Self::Many(number(channels)?.max(1), number(size)?),
@@ -94,8 +112,32 @@ impl fmt::Display for Shape {
             Self::Size(size) => write!(f, "{size}"),
             Self::Many(channels, size) => write!(f, "{channels}x{size}"),
             Self::Mix => f.write_str("mix"),
+            Self::Sharded(nodes, size) => write!(f, "{nodes}/{size}"),
         }
     }
+}
+
+/// As many for each node.
+fn sharded_channels(nodes: usize) -> Vec<String> {
+    let mut left = vec![SHARDED_CHANNELS / nodes; nodes];
+    let mut channels = Vec::new();
+    for n in 0.. {
+        let channel = format!("bench:{n:04}");
+        let left = &mut left[node_of(&channel, nodes)];
+        if *left > 0 {
+            *left -= 1;
+            channels.push(channel);
+        }
+        if channels.len() == SHARDED_CHANNELS / nodes * nodes {
+            break;
+        }
+    }
+    channels
+}
+
+/// Whose slots a channel is in.
+pub(crate) fn node_of(channel: &str, nodes: usize) -> usize {
+    usize::from(slot_of(channel)) * nodes / usize::from(SLOTS)
 }
 
 /// Encoded messages, to be written again and again.
@@ -107,7 +149,11 @@ pub(crate) struct Block {
 
 impl Block {
     pub(crate) fn new(shape: Shape, protocol: Protocol) -> Self {
-        let channels = shape.channels();
+        Self::of(shape, protocol, &shape.channels(), "message")
+    }
+
+    /// Of some of the channels, and another kind of messages.
+    pub(crate) fn of(shape: Shape, protocol: Protocol, channels: &[String], kind: &str) -> Self {
         let patterns = shape.patterns();
         let mut block = Self {
             bytes: Vec::with_capacity(BLOCK),
@@ -120,7 +166,7 @@ impl Block {
             let index = channel_of(publication, channels.len());
             let channel = &channels[index];
             let payload = payload(shape.payload_len(), publication);
-            wire::message(&mut block.bytes, protocol, channel, &payload);
+            wire::message(&mut block.bytes, protocol, kind, channel, &payload);
             block.ends.push(block.bytes.len());
             if let Some(pattern) = patterns.get(index * patterns.len() / channels.len()) {
                 wire::pattern_message(&mut block.bytes, protocol, pattern, channel, &payload);

@@ -74,7 +74,7 @@ mod tests {
     #[test]
     fn the_mark_ends_the_count_and_is_not_counted() {
         let mut frame = Vec::new();
-        wire::marker(&mut frame, wire::Protocol::Resp3, "bench", 42);
+        wire::marker(&mut frame, wire::Protocol::Resp3, "message", "bench", 42);
         let payload = &frame[frame.len() - 2 - wire::MARKER_LEN..frame.len() - 2];
         let mut tally = Tally::subscribed();
         assert!(tally.take(b"00000001abcdefghijklmnop"));

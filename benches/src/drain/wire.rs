@@ -1,5 +1,7 @@
 //! What the canned server says, in bytes.
 
+use tidings_testkit::SLOTS;
+
 /// The protocol that a connection chose with HELLO.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Protocol {
@@ -40,18 +42,31 @@ pub(crate) fn stream_start(payload: &[u8]) -> Option<u64> {
 }
 
 /// The last message.
-pub(crate) fn marker(out: &mut Vec<u8>, protocol: Protocol, channel: &str, started: u64) {
+pub(crate) fn marker(
+    out: &mut Vec<u8>,
+    protocol: Protocol,
+    kind: &str,
+    channel: &str,
+    started: u64,
+) {
     message(
         out,
         protocol,
+        kind,
         channel,
         format!("{MARKER}{started:0MARKER_DIGITS$}").as_bytes(),
     );
 }
 
-pub(crate) fn message(out: &mut Vec<u8>, protocol: Protocol, channel: &str, payload: &[u8]) {
+pub(crate) fn message(
+    out: &mut Vec<u8>,
+    protocol: Protocol,
+    kind: &str,
+    channel: &str,
+    payload: &[u8],
+) {
     header(out, protocol.push(), 3);
-    bulk(out, b"message");
+    bulk(out, kind.as_bytes());
     bulk(out, channel.as_bytes());
     bulk(out, payload);
 }
@@ -117,6 +132,34 @@ pub(crate) fn hello(out: &mut Vec<u8>, protocol: Protocol) {
     }
     bulk(out, b"modules");
     header(out, '*', 0);
+}
+
+/// The answer to CLUSTER SHARDS: a node at each of these ports has as many slots as the others.
+pub(crate) fn shards(out: &mut Vec<u8>, ports: &[u16]) {
+    let ends = (0..=ports.len()).map(|end| usize::from(SLOTS) * end / ports.len());
+    let ends: Vec<usize> = ends.collect();
+    header(out, '*', ports.len());
+    for (node, port) in ports.iter().enumerate() {
+        header(out, '*', 4);
+        bulk(out, b"slots");
+        header(out, '*', 2);
+        header(out, ':', ends[node]);
+        header(out, ':', ends[node + 1] - 1);
+        bulk(out, b"nodes");
+        header(out, '*', 1);
+        header(out, '*', 10);
+        bulk(out, b"port");
+        header(out, ':', usize::from(*port));
+        for (name, value) in [
+            ("id", format!("{node:040}").as_str()),
+            ("endpoint", "127.0.0.1"),
+            ("role", "master"),
+            ("health", "online"),
+        ] {
+            bulk(out, name.as_bytes());
+            bulk(out, value.as_bytes());
+        }
+    }
 }
 
 pub(crate) fn simple(out: &mut Vec<u8>, text: &str) {

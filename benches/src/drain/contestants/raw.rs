@@ -74,7 +74,7 @@ impl Script {
                 wire::confirmation(&mut answer, PROTOCOL, kind, name.as_bytes(), count);
             }
         }
-        wire::marker(&mut marker, PROTOCOL, &channels[0], 0);
+        wire::marker(&mut marker, PROTOCOL, "message", &channels[0], 0);
         Self {
             request,
             answer_len: answer.len(),
