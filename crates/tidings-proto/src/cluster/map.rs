@@ -178,7 +178,7 @@ impl SlotMap {
     }
 
     /// The shard of the node at an address, if it has slots.
-    pub(super) fn serving_shard_of(&self, address: &Address) -> Option<&Shard> {
+    pub fn serving_shard_of(&self, address: &Address) -> Option<&Shard> {
         let place = self.shards.iter().position(|shard| shard.holds(address))?;
         let has_slots = self.owners.iter().any(|owner| usize::from(*owner) == place);
         self.shards.get(place).filter(|_| has_slots)

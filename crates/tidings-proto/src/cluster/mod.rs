@@ -1,5 +1,6 @@
 //! A cluster without I/O: where keys lie, which nodes there are, and what a command becomes that several nodes run.
 
+mod bus;
 mod following;
 mod map;
 mod merge;
@@ -18,6 +19,7 @@ mod split;
 mod testing;
 mod topology;
 
+pub use bus::{BusListener, InboundLinks};
 pub use following::{Following, FollowingStep, Missed, NodeFollower};
 pub use map::{Access, Learned, NodeChange, Shard, SlotMap};
 pub use merge::{Merge, NodeReply};

@@ -14,7 +14,8 @@ use crate::{
     error::{DecodeError, Error},
     resp::{Elements, Reply},
 };
-use fields::{Described, elements, number, pairs, text};
+use fields::Described;
+pub(super) use fields::{elements, number, pairs, text};
 
 /// The node that was asked, and how.
 #[derive(Clone, Copy, Debug)]

@@ -418,7 +418,7 @@ impl ClusterClient {
     pub(crate) fn place_at(&self, node: Option<&str>, access: Access) -> Result<Place> {
         let fixed = node.map(|node| self.known_address(&node)).transpose()?;
         let place = NodePlace::new(Arc::clone(self.driver()), fixed, access);
-        Ok(Place::Node(Arc::new(place)))
+        Ok(Place::Node(Arc::new(place.of_subscriber())))
     }
 
     /// The address of a node that is known.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tidings_proto::pubsub::GapCause;
 use tokio::time;
 
-use super::cluster::NodePlace;
+use super::cluster::{BusLosses, NodePlace};
 use super::keyspace::CheckedPlace;
 use super::sentinel::SentinelPlace;
 use super::supervise::{self, Connected};
@@ -69,6 +69,14 @@ impl Place {
             Self::Node(place) => Some(Box::pin(place.departure(connected))),
             Self::Sentinel(place) => Some(Box::pin(place.departure(connected))),
             Self::Checked(place) => place.departure(connected),
+        }
+    }
+
+    /// What may not have reached the server of a connection that was made with these settings. `None` where that never is so.
+    pub(crate) fn bus_losses(&self, connected: &Config) -> Option<BusLosses> {
+        match self {
+            Self::Node(place) => place.bus_losses(connected),
+            Self::Server(_) | Self::Sentinel(_) | Self::Checked(_) => None,
         }
     }
 

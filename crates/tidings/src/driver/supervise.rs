@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use tidings_proto::cluster::Missed;
 use tidings_proto::pubsub::GapCause;
 use tidings_proto::{
     Backoff, ConnectionOptions, Decoder, Handshake, HandshakeError, HandshakeOptions, Protocol,
@@ -52,6 +53,9 @@ pub(crate) trait Link {
 
     /// Gives up the connection.
     fn leave(&mut self, departure: Departure) -> End;
+
+    /// Something may be missing of what its peer was to bring, although the connection is well.
+    fn missed(&mut self, _missed: Missed) {}
 
     /// Ready when nobody wants a connection any more; called while there is none.
     fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<()>;
@@ -139,12 +143,20 @@ async fn connect_again<L: Link>(
 
 /// Serves one connection until it ends, or has to be left.
 pub(crate) async fn serve<L: Link>(place: &Place, connected_to: &Config, link: &mut L) -> End {
-    let Some(mut departure) = place.departure(connected_to) else {
-        return poll_fn(|cx| link.poll_run(cx)).await;
-    };
-    poll_fn(|cx| match departure.as_mut().poll(cx) {
-        Poll::Ready(departure) => Poll::Ready(link.leave(departure)),
-        Poll::Pending => link.poll_run(cx),
+    let mut departure = place.departure(connected_to);
+    let mut losses = place.bus_losses(connected_to);
+    poll_fn(|cx| {
+        if let Some(departure) = &mut departure
+            && let Poll::Ready(departure) = departure.as_mut().poll(cx)
+        {
+            return Poll::Ready(link.leave(departure));
+        }
+        if let Some(losses) = &mut losses {
+            while let Poll::Ready(missed) = losses.poll_next(cx) {
+                link.missed(missed);
+            }
+        }
+        link.poll_run(cx)
     })
     .await
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 use tidings::GapCause;
 use tidings_testkit::{Cluster, ClusterNode, Failover, slot_of};
 
-/// A node that failed is found in the map within this time.
-const NOTICED: Duration = Duration::from_millis(2_500);
+/// A node is cut off for so long, and taken for failed by nobody.
+const BRIEFLY: Duration = Duration::from_millis(1_000);
 
 /// One thing that happens, from its beginning until all is well again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,19 +28,24 @@ pub(crate) enum Fault {
     /// It is reached by clients, and by no other node.
     CutOffPrimary,
     CutOffReplica,
+    /// The same, and it is back before anybody notices.
+    CutOffPrimaryBriefly,
+    CutOffReplicaBriefly,
     /// A node comes, gets slots, and leaves.
     JoinAndLeave,
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::MoveSlots,
         Self::FailOver,
         Self::KillPrimary,
+        Self::CutOffReplicaBriefly,
         Self::MoveSlotsAndFailOver,
         Self::StopPrimary,
         Self::JoinAndLeave,
         Self::CutOffPrimary,
+        Self::CutOffPrimaryBriefly,
         Self::KillReplica,
         Self::StopReplica,
         Self::CutOffReplica,
@@ -78,7 +83,7 @@ pub(crate) struct Victims {
     pub(crate) bystander: Arc<ClusterNode>,
 }
 
-use GapCause::{Disconnected, Failover as FailedOver, NodeLeft, Relocated, SlotMoved};
+use GapCause::{Disconnected, Failover as FailedOver, NodeLeft, Partitioned, Relocated, SlotMoved};
 
 impl Victims {
     pub(crate) fn suffer(&mut self, fault: Fault) -> Concerned {
@@ -103,12 +108,9 @@ impl Victims {
                 let _ = self.cluster.kill_and_fail_over(&primary);
                 primary.restart();
                 self.cluster.await_agreement();
-                concerned.add(
-                    &channels,
-                    &[Disconnected, FailedOver],
-                    &[Disconnected, FailedOver],
-                );
-                concerned.of_one_node = vec![Disconnected];
+                let causes = [Disconnected, FailedOver, Partitioned];
+                concerned.add(&channels, &causes, &causes);
+                concerned.of_one_node = vec![Disconnected, Partitioned];
             }
             Fault::StopPrimary => {
                 let (primary, replica) = self.shard();
@@ -117,26 +119,19 @@ impl Victims {
                 let _ = self.cluster.await_promotion(&[replica]);
                 primary.continue_process();
                 self.cluster.await_agreement();
-                concerned.add(
-                    &channels,
-                    &[Disconnected, FailedOver],
-                    &[Disconnected, FailedOver],
-                );
-                concerned.of_one_node = vec![Disconnected, NodeLeft];
+                let causes = [Disconnected, FailedOver, Partitioned];
+                concerned.add(&channels, &causes, &causes);
+                concerned.of_one_node = vec![Disconnected, NodeLeft, Partitioned];
             }
             Fault::CutOffPrimary => {
                 let (primary, replica) = self.shard();
                 let channels = self.channels_of(&primary);
                 self.cluster.cut_off(&primary);
                 let _ = self.cluster.await_promotion(&[replica]);
-                std::thread::sleep(NOTICED);
                 self.cluster.reconnect(&primary);
-                concerned.add(
-                    &channels,
-                    &[Disconnected, FailedOver],
-                    &[Disconnected, FailedOver],
-                );
-                concerned.of_one_node = vec![Disconnected, NodeLeft];
+                let causes = [Disconnected, FailedOver, Partitioned];
+                concerned.add(&channels, &causes, &causes);
+                concerned.of_one_node = vec![Disconnected, NodeLeft, Partitioned];
             }
             Fault::KillReplica => {
                 let (primary, replica) = self.shard();
@@ -145,8 +140,9 @@ impl Victims {
                 self.await_failed(&replica);
                 replica.restart();
                 self.cluster.await_agreement();
-                concerned.add(&channels, &[], &[Disconnected, NodeLeft, Relocated]);
-                concerned.of_one_node = vec![Disconnected, NodeLeft];
+                let causes = [Disconnected, NodeLeft, Partitioned, Relocated];
+                concerned.add(&channels, &[], &causes);
+                concerned.of_one_node = vec![Disconnected, NodeLeft, Partitioned];
             }
             Fault::StopReplica => {
                 let (primary, replica) = self.shard();
@@ -155,18 +151,27 @@ impl Victims {
                 self.await_failed(&replica);
                 replica.continue_process();
                 self.cluster.await_agreement();
-                concerned.add(&channels, &[], &[Disconnected, NodeLeft, Relocated]);
-                concerned.of_one_node = vec![Disconnected, NodeLeft];
+                let causes = [Disconnected, NodeLeft, Partitioned, Relocated];
+                concerned.add(&channels, &[], &causes);
+                concerned.of_one_node = vec![Disconnected, NodeLeft, Partitioned];
             }
             Fault::CutOffReplica => {
                 let (primary, replica) = self.shard();
                 let channels = self.channels_of(&primary);
                 self.cluster.cut_off(&replica);
                 self.await_failed(&replica);
-                std::thread::sleep(NOTICED);
                 self.cluster.reconnect(&replica);
-                concerned.add(&channels, &[], &[Disconnected, NodeLeft, Relocated]);
-                concerned.of_one_node = vec![Disconnected, NodeLeft];
+                let causes = [Disconnected, NodeLeft, Partitioned, Relocated];
+                concerned.add(&channels, &[], &causes);
+                concerned.of_one_node = vec![Disconnected, NodeLeft, Partitioned];
+            }
+            Fault::CutOffPrimaryBriefly => {
+                let (primary, _) = self.shard();
+                self.cut_off_briefly(&primary, &primary, &mut concerned);
+            }
+            Fault::CutOffReplicaBriefly => {
+                let (primary, replica) = self.shard();
+                self.cut_off_briefly(&replica, &primary, &mut concerned);
             }
             Fault::JoinAndLeave => {
                 let newcomer = self.cluster.add_primary();
@@ -176,7 +181,7 @@ impl Victims {
                 }
                 self.cluster.remove_node(&newcomer);
                 concerned.add(&channels, &[SlotMoved, NodeLeft], &[SlotMoved, NodeLeft]);
-                concerned.of_one_node = vec![Disconnected, NodeLeft];
+                concerned.of_one_node = vec![Disconnected, NodeLeft, Partitioned];
             }
         }
         concerned
@@ -223,6 +228,19 @@ impl Victims {
         let replicas = self.cluster.replicas_of(primary);
         self.cluster.failover(&replicas[0], Failover::Graceful);
         concerned.add(&channels, &[FailedOver], &[FailedOver]);
+    }
+
+    fn cut_off_briefly(
+        &self,
+        node: &ClusterNode,
+        primary: &ClusterNode,
+        concerned: &mut Concerned,
+    ) {
+        self.cluster.cut_off(node);
+        std::thread::sleep(BRIEFLY);
+        self.cluster.reconnect(node);
+        concerned.add(&self.channels_of(primary), &[], &[Partitioned]);
+        concerned.of_one_node = vec![Partitioned];
     }
 
     /// Waits until the others have agreed that a node failed.

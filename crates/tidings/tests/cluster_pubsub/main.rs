@@ -1,5 +1,6 @@
 //! Pub/Sub on real clusters: on one node, and sharded.
 
+mod bus;
 #[path = "../clusters/mod.rs"]
 mod clusters;
 mod faced;

@@ -41,6 +41,14 @@ impl ShardedSubscriptions {
         self.check();
     }
 
+    /// Messages of what is on a line may be missing, though it was there all the time.
+    pub fn miss(&mut self, id: LineId, since: Instant, cause: GapCause) {
+        if let Some(line) = self.lines.get_mut(&id) {
+            line.subscriptions.miss(since, cause, |_| true);
+            self.drain(id);
+        }
+    }
+
     /// Takes note of the primary of a line's shard. Where that has become another one without a word, the last messages of the
     /// one before may be missing.
     fn note_failover(&mut self, id: LineId) {

@@ -131,7 +131,7 @@ fn health(word: &str) -> Health {
     }
 }
 
-pub(super) fn elements(reply: Reply<'_>) -> Result<Elements<'_>, Error> {
+pub(in crate::cluster) fn elements(reply: Reply<'_>) -> Result<Elements<'_>, Error> {
     let reply = reply.into_result()?;
     match reply {
         Reply::Array(elements) | Reply::Set(elements) | Reply::Map(elements) => Ok(elements),
@@ -140,14 +140,16 @@ pub(super) fn elements(reply: Reply<'_>) -> Result<Elements<'_>, Error> {
 }
 
 /// Names and values in turn: a map of RESP3, or an array of RESP2.
-pub(super) struct Fields<'a>(Elements<'a>);
+pub(in crate::cluster) struct Fields<'a>(Elements<'a>);
 
-pub(super) fn pairs(reply: Reply<'_>) -> Result<Fields<'_>, Error> {
+pub(in crate::cluster) fn pairs(reply: Reply<'_>) -> Result<Fields<'_>, Error> {
     elements(reply).map(Fields)
 }
 
 impl<'a> Fields<'a> {
-    pub(super) fn next_pair(&mut self) -> Result<Option<(Reply<'a>, Reply<'a>)>, Error> {
+    pub(in crate::cluster) fn next_pair(
+        &mut self,
+    ) -> Result<Option<(Reply<'a>, Reply<'a>)>, Error> {
         let Some(name) = self.0.next() else {
             return Ok(None);
         };
@@ -158,7 +160,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-pub(super) fn text<'a>(reply: &Reply<'a>) -> Result<&'a str, Error> {
+pub(in crate::cluster) fn text<'a>(reply: &Reply<'a>) -> Result<&'a str, Error> {
     let text = reply
         .as_bytes()
         .and_then(|bytes| str::from_utf8(bytes).ok());
@@ -172,7 +174,7 @@ fn some_text<'a>(reply: &Reply<'a>) -> Result<Option<&'a str>, Error> {
     text(reply).map(Some)
 }
 
-pub(super) fn number(reply: &Reply<'_>) -> Result<i64, Error> {
+pub(in crate::cluster) fn number(reply: &Reply<'_>) -> Result<i64, Error> {
     match reply {
         Reply::Integer(number) => Ok(*number),
         other => Err(DecodeError::new("an integer", other).into()),

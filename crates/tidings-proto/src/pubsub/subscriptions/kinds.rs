@@ -76,6 +76,9 @@ pub enum GapCause {
     Relocated,
     /// The node has joined the cluster, and was not listened to before.
     NodeJoined,
+    /// Nodes of the cluster had lost touch with each other for a moment: what was published at one of them may not have
+    /// reached the node that is listened to.
+    Partitioned,
     /// The subscription was refused for a time and then granted again.
     Refused,
 }
@@ -90,6 +93,7 @@ impl fmt::Display for GapCause {
             Self::NodeLeft => "the node has left the cluster or failed",
             Self::Relocated => "another node of the shard is preferred",
             Self::NodeJoined => "the node has joined the cluster",
+            Self::Partitioned => "nodes of the cluster had lost touch with each other",
             Self::Refused => "the subscription was refused for a time",
         })
     }

@@ -1,5 +1,6 @@
 //! A cluster: where its slots are, a link to each of its nodes, and how a command finds its way.
 
+mod bus;
 mod follow;
 mod node;
 mod node_place;
@@ -19,6 +20,7 @@ use tidings_proto::cluster::{Access, Address, Endpoint, Health, Learned, Slot, T
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 
+pub(crate) use bus::{BusLosses, Heard};
 pub(crate) use follow::{
     Job, behind_asking, is_lost, limits, no_node, redirect_in, refusal_in, single, wait,
     without_first,

@@ -9,7 +9,7 @@ use tidings_proto::pubsub::GapCause;
 use tokio::sync::watch;
 use tokio::time;
 
-use super::{Cluster, Follower, Routes};
+use super::{BusLosses, Cluster, Follower, Heard, Routes};
 use crate::config::{self, Config};
 use crate::driver::place::Departure;
 use crate::driver::supervise::{self, Connected};
@@ -25,6 +25,8 @@ pub(crate) struct NodePlace {
     _follower: Follower,
     fixed: Option<Address>,
     access: Access,
+    /// What comes over the cluster bus is of interest.
+    hears_bus: bool,
     last: Mutex<Last>,
 }
 
@@ -43,8 +45,15 @@ impl NodePlace {
             cluster,
             fixed,
             access,
+            hears_bus: false,
             last: Mutex::default(),
         }
+    }
+
+    /// For a subscriber of channels, whose messages come from all nodes.
+    pub(crate) fn of_subscriber(self) -> Self {
+        let hears_bus = true;
+        Self { hears_bus, ..self }
     }
 
     pub(crate) fn config(&self) -> &Arc<Config> {
@@ -105,6 +114,15 @@ impl NodePlace {
         let link = routes.any_link(self.access, fastrand::usize(..), &but);
         let link = link.ok_or_else(|| Error::connection("no node of the cluster is known"))?;
         Ok(link.address().clone())
+    }
+
+    /// What the node that was connected to may not have heard of the others.
+    pub(crate) fn bus_losses(&self, connected: &Config) -> Option<BusLosses> {
+        let losses = || {
+            let cluster = Arc::clone(&self.cluster);
+            BusLosses::new(cluster, address_of(connected), Heard::Everybody)
+        };
+        self.hears_bus.then(losses)
     }
 
     /// Comes when the node that was connected to has to be left.

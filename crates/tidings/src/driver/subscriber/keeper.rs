@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::time;
 
 use super::{Names, Outlet, Shared, State, SubscriberLink};
-use crate::driver::cluster::{Cluster, Follower, Routes};
+use crate::driver::cluster::{BusLosses, Cluster, Follower, Heard, Routes};
 use crate::driver::supervise::{self, End, Link};
 use crate::error::{Error, Result};
 
@@ -201,7 +201,14 @@ async fn serve<O: Outlet>(cluster: Arc<Cluster>, shared: Arc<Shared<O>>, opening
     match unless_useless(&shared, id, connecting).await {
         Some(Ok(connected)) => {
             link.connected(connected, None);
-            let end = poll_fn(|cx| link.poll_run(cx)).await;
+            let mut losses = BusLosses::new(cluster, opening.address, Heard::Primary);
+            let end = poll_fn(|cx| {
+                while let Poll::Ready(missed) = losses.poll_next(cx) {
+                    link.missed(missed);
+                }
+                link.poll_run(cx)
+            })
+            .await;
             link.retire();
             if let End::Over(error) = end {
                 let mut state = shared.lock();

@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tidings_proto::cluster::LineId;
+use tidings_proto::cluster::{LineId, Missed};
 use tidings_proto::pubsub::{GapCause, Record, SubscriptionEvent};
 use tidings_proto::{Connection, Event, ProtocolError};
 
@@ -439,6 +439,12 @@ impl<O: Outlet> Link for SubscriberLink<O> {
 
     fn leave(&mut self, departure: Departure) -> End {
         self.lose(departure.error, departure.cause, Some(departure.good_at))
+    }
+
+    fn missed(&mut self, missed: Missed) {
+        let mut state = self.shared.lock();
+        state.names.miss(self.id, missed);
+        state.settle();
     }
 
     fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<()> {

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use tidings_proto::cluster::{LineId, ShardedSubscriptions};
+use tidings_proto::cluster::{LineId, Missed, ShardedSubscriptions};
 use tidings_proto::pubsub::{
     GapCause, OpId, SubscriptionEvent, SubscriptionKind, SubscriptionStatus,
 };
@@ -114,6 +114,14 @@ impl Names {
     pub(crate) fn lost(&mut self, line: LineId, loss: Loss, now: Instant) {
         on_names!(self, one => one.lost(loss.last_heard, loss.cause), sharded => {
             sharded.lost(line, loss.last_heard, loss.silent, now);
+        });
+    }
+
+    /// Messages of all names on a connection may be missing, though it is well.
+    pub(crate) fn miss(&mut self, line: LineId, missed: Missed) {
+        let Missed { since, cause } = missed;
+        on_names!(self, one => one.miss(since, cause, |_| true), sharded => {
+            sharded.miss(line, since, cause);
         });
     }
 

@@ -1,0 +1,262 @@
+//! Whether a node has heard the others all the time: what they publish comes to it over the cluster bus, by a connection
+//! each, and what is sent while such a connection is lost never comes.
+//!
+//! A node says by `CLUSTER LINKS` since when each of these connections has been there. As long as that is the same time,
+//! nothing was lost on it. It tells of a connection when something has come over it: one that it tells of later may be
+//! older than what it said before, which its clock shows.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use super::map::SlotMap;
+use super::node::Node;
+use super::topology::{elements, number, pairs, text};
+use crate::error::{DecodeError, Error};
+use crate::resp::Reply;
+
+/// The connections over which a node hears the others, as it told once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct InboundLinks {
+    /// The time by the clock of the node, in milliseconds, not after it was asked for the others.
+    clock: i64,
+    created: BTreeMap<Box<str>, i64>,
+}
+
+impl InboundLinks {
+    /// Reads the answers to `TIME` and then `CLUSTER LINKS`, in RESP2 or RESP3.
+    ///
+    /// # Errors
+    ///
+    /// A reply is an error (a server older than 7.0, or one that does not allow it), or is of another shape.
+    pub fn from_replies(time: Reply<'_>, links: Reply<'_>) -> Result<Self, Error> {
+        let mut time = elements(time)?;
+        let mut next = || match time.next() {
+            Some(part) => clock_part(&part?),
+            None => Err(DecodeError::message("a time has seconds and microseconds").into()),
+        };
+        let (seconds, micros) = (next()?, next()?);
+        let clock = seconds.saturating_mul(1000).saturating_add(micros / 1000);
+        let mut all = BTreeMap::new();
+        for link in elements(links)? {
+            let mut fields = pairs(link?)?;
+            let (mut inbound, mut node, mut created) = (false, None, None);
+            while let Some((name, value)) = fields.next_pair()? {
+                match text(&name)? {
+                    "direction" => inbound = text(&value)? == "from",
+                    "node" => node = Some(text(&value)?.into()),
+                    "create-time" => created = Some(number(&value)?),
+                    _ => {}
+                }
+            }
+            if let (true, Some(node), Some(created)) = (inbound, node, created) {
+                all.insert(node, created);
+            }
+        }
+        let created = all;
+        Ok(Self { clock, created })
+    }
+}
+
+fn clock_part(reply: &Reply<'_>) -> Result<i64, Error> {
+    let number = text(reply)?.parse();
+    number.map_err(|_| DecodeError::new("a part of the time", reply).into())
+}
+
+/// What a node may have missed of what the others published.
+#[derive(Debug, Default)]
+pub struct BusListener {
+    heard: BTreeMap<Box<str>, Heard>,
+}
+
+#[derive(Debug)]
+struct Heard {
+    /// When the connection was made, by the clock of the node; `None` if it has not told of one yet.
+    created: Option<i64>,
+    /// What its clock showed when it was first asked for that.
+    clock: i64,
+    /// When it was asked for last and was still there.
+    whole_as_of: Instant,
+}
+
+impl BusListener {
+    /// Knows of nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes what the node told when it was asked then. Since when messages of those `others` may be missing that reach it
+    /// again; `None` if there are none.
+    ///
+    /// A node that was not among the others before is listened to from now on. What is missed of one that cannot reach this
+    /// one is told when it can.
+    pub fn apply<'a>(
+        &mut self,
+        told: &InboundLinks,
+        others: impl IntoIterator<Item = &'a Node>,
+        asked: Instant,
+    ) -> Option<Instant> {
+        let mut before = std::mem::take(&mut self.heard);
+        let mut missing_since = None;
+        for id in others.into_iter().filter_map(Node::id) {
+            let mut heard = before.remove(id).unwrap_or(Heard {
+                created: None,
+                clock: told.clock,
+                whole_as_of: asked,
+            });
+            if let Some(created) = told.created.get(id).copied() {
+                let is_the_same = match heard.created {
+                    Some(known) => known == created,
+                    None => created <= heard.clock,
+                };
+                if !is_the_same {
+                    missing_since = missing_since.into_iter().chain([heard.whole_as_of]).min();
+                }
+                heard.created = Some(created);
+                heard.whole_as_of = asked;
+            }
+            self.heard.insert(id.into(), heard);
+        }
+        missing_since
+    }
+}
+
+impl SlotMap {
+    /// The nodes but for the one at this address: those that it hears over the cluster bus.
+    pub fn others(&self, address: &super::Address) -> impl Iterator<Item = &Node> {
+        self.nodes().filter(move |node| node.address() != address)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::cluster::testing::{address, map};
+
+    /// As told at this time.
+    fn links(clock: u64, text: &str) -> InboundLinks {
+        let mut wire = String::new();
+        let mut count = 0;
+        for link in text.split_whitespace() {
+            let (direction, rest) = link.split_at(1);
+            let (node, created) = rest.split_once('@').unwrap();
+            let direction = if direction == "<" { "from" } else { "to" };
+            count += 1;
+            wire += &format!(
+                "*8\r\n$9\r\ndirection\r\n${}\r\n{direction}\r\n$4\r\nnode\r\n${}\r\n{node}\r\n\
+                 $11\r\ncreate-time\r\n:{created}\r\n$6\r\nevents\r\n$2\r\nrw\r\n",
+                direction.len(),
+                node.len()
+            );
+        }
+        let wire = format!("*{count}\r\n{wire}");
+        let time = clock.to_string();
+        let time = format!("*2\r\n${}\r\n{time}\r\n$6\r\n999000\r\n", time.len());
+        read(&time, &wire).unwrap()
+    }
+
+    fn read(time: &str, links: &str) -> Result<InboundLinks, Error> {
+        let (time, links) = (time.as_bytes(), links.as_bytes());
+        InboundLinks::from_replies(Reply::parse(time).unwrap(), Reply::parse(links).unwrap())
+    }
+
+    struct Listening {
+        listener: BusListener,
+        map: SlotMap,
+        begun: Instant,
+    }
+
+    impl Listening {
+        fn new() -> Self {
+            Self {
+                listener: BusListener::new(),
+                map: map(&[
+                    "0-8000: a primary online, b replica online",
+                    "8001-16383: c primary online",
+                ]),
+                begun: Instant::now(),
+            }
+        }
+
+        /// Since which second something is missing, as `a` says in this one.
+        fn at(&mut self, seconds: u64, text: &str) -> Option<u64> {
+            let asked = self.begun + Duration::from_secs(seconds);
+            let listening = address("a");
+            let others = self.map.others(&listening);
+            let missing = self.listener.apply(&links(seconds, text), others, asked)?;
+            Some(missing.duration_since(self.begun).as_secs())
+        }
+    }
+
+    #[test]
+    fn only_what_comes_from_the_others_is_of_interest() {
+        assert_eq!(links(1, ">b@5 <c@6 <b@7"), links(1, "<b@7 <c@6"));
+        assert_eq!(links(7, "").clock, 7999);
+        let time = "*2\r\n$1\r\n7\r\n$1\r\n0\r\n";
+        assert!(read(time, "*0\r\n").is_ok());
+        for (time, links) in [
+            (time, "-ERR unknown subcommand\r\n"),
+            (time, "*1\r\n:1\r\n"),
+            ("-NOPERM no\r\n", "*0\r\n"),
+            ("*1\r\n$1\r\n7\r\n", "*0\r\n"),
+            ("*2\r\n$1\r\n7\r\n$1\r\nx\r\n", "*0\r\n"),
+        ] {
+            assert!(read(time, links).is_err(), "{time:?} {links:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_missing_while_the_links_are_the_same() {
+        let mut listening = Listening::new();
+        for second in 0..3 {
+            assert_eq!(listening.at(second, "<b@5 <c@6 >b@7"), None);
+        }
+        // Its own links to the others bring nothing.
+        assert_eq!(listening.at(3, "<b@5 <c@6 >b@8"), None);
+    }
+
+    #[test]
+    fn what_a_new_link_follows_on_is_missing_since_the_old_one_was_seen() {
+        let mut listening = Listening::new();
+        assert_eq!(listening.at(0, "<b@5 <c@6"), None);
+        assert_eq!(listening.at(1, "<b@5 <c@6"), None);
+        assert_eq!(listening.at(2, "<b@5 <c@9"), Some(1));
+        assert_eq!(listening.at(3, "<b@5 <c@9"), None, "it is told once");
+    }
+
+    #[test]
+    fn a_link_that_is_gone_is_told_of_when_there_is_one_again() {
+        let mut listening = Listening::new();
+        assert_eq!(listening.at(0, "<b@5 <c@6"), None);
+        assert_eq!(listening.at(1, "<b@5"), None);
+        assert_eq!(listening.at(2, "<b@4"), Some(1), "of the other one");
+        assert_eq!(listening.at(3, "<b@4 <c@9"), Some(0));
+    }
+
+    #[test]
+    fn a_link_that_is_told_of_later_may_be_older_than_that() {
+        let mut listening = Listening::new();
+        assert_eq!(listening.at(1, "<b@5"), None);
+        assert_eq!(listening.at(2, "<b@5"), None);
+        assert_eq!(listening.at(3, "<b@5 <c@1999"), None, "it was there");
+        let mut listening = Listening::new();
+        assert_eq!(listening.at(1, "<b@5"), None);
+        assert_eq!(listening.at(2, "<b@5"), None);
+        assert_eq!(listening.at(3, "<b@5 <c@2001"), Some(1));
+    }
+
+    #[test]
+    fn of_a_node_that_is_new_or_no_member_any_more_nothing_is_missing() {
+        let mut listening = Listening::new();
+        assert_eq!(listening.at(0, "<b@5 <c@6"), None);
+        let before = std::mem::replace(
+            &mut listening.map,
+            map(&["0-8000: a primary online", "8001-16383: d primary online"]),
+        );
+        assert_eq!(listening.at(1, "<d@8"), None);
+        assert_eq!(listening.at(2, "<d@8"), None);
+        listening.map = before;
+        assert_eq!(listening.at(3, "<b@9 <c@9"), None);
+    }
+}

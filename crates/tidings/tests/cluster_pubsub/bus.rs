@@ -1,0 +1,150 @@
+//! Nodes that lose touch with each other for a moment, which no failover and no lost connection tells of.
+
+use std::fmt::Display;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tidings::{Config, Event, Gap, GapCause, SubscriptionKind};
+use tidings_testkit::{Binary, Cluster, ClusterNode};
+
+use crate::faced::Case;
+use crate::on_both_faces;
+use crate::support::{Reads, assert_quiet, eventually, next};
+
+on_both_faces! {
+    [cluster behind_proxies]
+    cl_03_what_did_not_reach_the_node_over_the_cluster_bus_is_a_gap,
+    sh_06_what_did_not_reach_a_replica_over_the_cluster_bus_is_a_gap,
+}
+
+/// Nobody is taken for failed.
+fn behind_proxies(binary: &Binary) -> Arc<Cluster> {
+    let cluster = Cluster::builder().binary(binary).replicas(1);
+    let cluster = cluster.node_timeout(Duration::from_secs(60));
+    Arc::new(cluster.behind_proxies().start_or_panic())
+}
+
+fn settings(case: &Case) -> Config {
+    case.config().topology_interval(INTERVAL)
+}
+
+const INTERVAL: Duration = Duration::from_millis(200);
+
+/// The time in which the node was surely asked whom it hears.
+async fn asked() {
+    tokio::time::sleep(3 * INTERVAL).await;
+}
+
+/// Ends all that connects a node to the others.
+async fn cut_off(case: &Case, node: &ClusterNode) {
+    case.cluster.cut_off(node);
+    let hears = || node.cli(["CLUSTER", "LINKS"]).contains("from");
+    eventually("it hears nobody", || !hears()).await;
+}
+
+/// Publishes numbers at a node, until what was published last has come: all that has come.
+async fn publish_until_heard(
+    reader: &mut impl Reads,
+    publish: impl Fn(u32),
+    from: u32,
+) -> Vec<Event> {
+    let mut events = Vec::new();
+    for number in from.. {
+        publish(number);
+        while let Some(event) = reader.get_message(INTERVAL).await.expect("no error") {
+            events.push(event);
+        }
+        let heard = |event: &Event| matches!(event, Event::Message(_));
+        if events.iter().any(heard) && events.iter().any(|event| event.gap().is_some()) {
+            break;
+        }
+        assert!(number < from + 100, "nothing comes: {events:?}");
+    }
+    events
+}
+
+fn published(node: &ClusterNode, command: &str, channel: &str, number: impl Display) {
+    node.cli([command, channel, &number.to_string()]);
+}
+
+/// The one gap among them, and the numbers of the messages.
+fn parted(events: Vec<Event>) -> (Gap, Vec<u32>) {
+    let mut numbers = Vec::new();
+    let mut gaps = Vec::new();
+    for event in events {
+        match event {
+            Event::Message(message) => numbers.push(message.text().parse().expect("a number")),
+            Event::Gap(gap) => gaps.push(gap),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(gaps.len(), 1, "{gaps:?}");
+    (gaps.remove(0), numbers)
+}
+
+async fn cl_03_what_did_not_reach_the_node_over_the_cluster_bus_is_a_gap(case: Case) {
+    let client = case.client_with(settings(&case)).await;
+    let primaries = case.cluster.primaries();
+    let (here, there) = (&primaries[0], &primaries[1]);
+    let builder = client.pubsub().node(here.address());
+    let builder = builder.ignore_subscribe_messages(true);
+    let mut pubsub = builder.await.expect("it opens");
+    pubsub.subscribe("news").await.expect("it subscribes");
+    pubsub.psubscribe("n?ws").await.expect("it subscribes");
+    pubsub.punsubscribe("n?ws").await.expect("it unsubscribes");
+    published(there, "PUBLISH", "news", 1);
+    assert_eq!(next(&mut pubsub).await.message().expect("one").text(), "1");
+    asked().await;
+
+    cut_off(&case, here).await;
+    let lost_at = SystemTime::now();
+    published(there, "PUBLISH", "news", 2);
+    published(there, "PUBLISH", "news", 3);
+    case.cluster.reconnect(here);
+    let again = |number| published(there, "PUBLISH", "news", number);
+    let events = publish_until_heard(&mut pubsub, again, 4).await;
+    let (gap, numbers) = parted(events);
+    assert!(numbers[0] >= 4, "{numbers:?}");
+    assert!(numbers.is_sorted());
+    assert_eq!(gap.cause(), GapCause::Partitioned);
+    assert_eq!(gap.names().collect::<Vec<_>>(), [&b"news"[..]]);
+    assert!(gap.since() <= lost_at && gap.until() >= lost_at, "{gap:?}");
+
+    // It was told once.
+    asked().await;
+    assert_quiet(&mut pubsub).await;
+}
+
+async fn sh_06_what_did_not_reach_a_replica_over_the_cluster_bus_is_a_gap(case: Case) {
+    let owner = case.cluster.owner_of_key("news");
+    let replica = case.cluster.replicas_of(&owner).remove(0);
+    // Redis 7.0 says so when their primaries have sent them something.
+    for key in (0..30).map(|n| format!("key:{n}")) {
+        case.cluster.owner_of_key(&key).cli(["SET", &key, "1"]);
+    }
+    let is_loading = || owner.cli(["CLUSTER", "SHARDS"]).contains("loading");
+    eventually("all replicas are there", || !is_loading()).await;
+    let config = settings(&case).read_from_replicas(true);
+    let client = case.client_with(config).await;
+    let elsewhere = (0..).map(|n| format!("elsewhere:{n}"));
+    let is_elsewhere = |channel: &String| case.cluster.owner_of_key(channel) != owner;
+    let elsewhere = elsewhere.into_iter().find(is_elsewhere).expect("one");
+    let subscription = client.subscription(SubscriptionKind::Shard, ["news".to_owned(), elsewhere]);
+    let mut subscription = subscription.await.expect("it subscribes");
+    published(&owner, "SPUBLISH", "news", 1);
+    let first = next(&mut subscription).await;
+    assert_eq!(first.message().expect("one").text(), "1");
+    asked().await;
+
+    cut_off(&case, &replica).await;
+    let lost_at = SystemTime::now();
+    published(&owner, "SPUBLISH", "news", 2);
+    case.cluster.reconnect(&replica);
+    let again = |number| published(&owner, "SPUBLISH", "news", number);
+    let events = publish_until_heard(&mut subscription, again, 3).await;
+    let (gap, numbers) = parted(events);
+    assert!(numbers[0] >= 3, "{numbers:?}");
+    assert_eq!(gap.cause(), GapCause::Partitioned);
+    assert_eq!(gap.names().collect::<Vec<_>>(), [&b"news"[..]]);
+    assert!(gap.since() <= lost_at && gap.until() >= lost_at, "{gap:?}");
+}
