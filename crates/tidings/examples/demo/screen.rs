@@ -1,11 +1,17 @@
 //! What the walk shows.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tidings::{Confirmation, Event, Gap, Message, MonitorEvent, PubSub};
 
 /// How long the walk waits for something that is on its way.
-const SOON: Duration = Duration::from_secs(5);
+pub(crate) const SOON: Duration = Duration::from_secs(5);
+
+/// Narrow screens have so many columns.
+const COLUMNS: usize = 80;
+
+/// Before what comes of a step.
+const INDENT: &str = "      ";
 
 /// An address with its port.
 const CLIENT_WIDTH: usize = 15;
@@ -17,11 +23,21 @@ const LONGEST_ARG: usize = 50;
 pub(crate) struct Screen {
     /// What stands before each name, and is not shown.
     prefix: String,
+    /// From when on the times are that are shown.
+    begun: Instant,
 }
 
 impl Screen {
     pub(crate) fn new(prefix: String) -> Self {
-        Self { prefix }
+        Self {
+            prefix,
+            begun: Instant::now(),
+        }
+    }
+
+    /// The same, for what happens from now on.
+    pub(crate) fn story(&self) -> Self {
+        Self::new(self.prefix.clone())
     }
 
     /// The name that stands on the server for one that is shown.
@@ -53,7 +69,32 @@ impl Screen {
 
     /// What comes of it.
     pub(crate) fn gives(&self, value: impl std::fmt::Display) {
-        println!("      {}", value.to_string().replace(&self.prefix, ""));
+        println!("{INDENT}{}", value.to_string().replace(&self.prefix, ""));
+    }
+
+    /// The same in as many lines as it takes; `first` stands before it.
+    pub(crate) fn wrapped(&self, first: &str, text: &str) {
+        let indent = " ".repeat(first.len());
+        let mut line = first.to_owned();
+        for word in text.split(' ') {
+            if INDENT.len() + line.len() + 1 + word.len() > COLUMNS && line.len() > indent.len() {
+                self.gives(line.trim_end());
+                line.clone_from(&indent);
+            }
+            line.push_str(word);
+            line.push(' ');
+        }
+        self.gives(line.trim_end());
+    }
+
+    /// What happens now.
+    pub(crate) fn now(&self, what: impl std::fmt::Display) {
+        println!("{:6.2} s  {what}", self.begun.elapsed().as_secs_f64());
+    }
+
+    /// More of what has just happened.
+    pub(crate) fn then(&self, what: impl std::fmt::Display) {
+        println!("          {what}");
     }
 
     /// Reads one event, and shows it.
@@ -120,7 +161,7 @@ impl Screen {
 }
 
 /// An argument as one writes it, on one line.
-fn shown(arg: &[u8]) -> String {
+pub(crate) fn shown(arg: &[u8]) -> String {
     let text = String::from_utf8_lossy(arg);
     let mut words = text.split_whitespace();
     let line = words.by_ref().collect::<Vec<_>>().join(" ");
