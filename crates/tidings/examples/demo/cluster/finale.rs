@@ -5,13 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tidings::ClusterClient;
-use tidings_testkit::{Report, Violation, slot_of};
-use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tidings_testkit::{Cluster, ClusterNode, Report, Violation, slot_of};
+use tokio::task::JoinSet;
+use tokio::time::{self, timeout};
 
 use super::servers::Servers;
 use super::ticker::{Seen, Sent, TICKER, publish};
-use super::{Outcome, port, span};
+use super::{Outcome, STEP, port, span};
 use crate::screen::Screen;
 
 /// So many messages come before the first thing happens, and between any two.
@@ -34,14 +34,17 @@ pub(crate) async fn walk(servers: &Servers, screen: &Screen) -> Outcome {
     let story = Arc::new(screen.story());
     let seen = Seen::nothing();
     let stop = Arc::new(AtomicBool::new(false));
-    let reading = tokio::spawn(Arc::clone(&seen).read(ticker, Arc::clone(&story)));
-    let publishing = tokio::spawn(publish(publisher, Arc::clone(&stop)));
+    // They end with this walk, whatever ends it.
+    let (mut reading, mut publishing) = (JoinSet::new(), JoinSet::new());
+    reading.spawn(Arc::clone(&seen).read(ticker, Arc::clone(&story)));
+    publishing.spawn(publish(publisher, Arc::clone(&stop)));
     tokio::select! {
         outcome = changes(servers, &seen, &story) => outcome?,
-        ended = reading_ended(reading) => ended?,
+        // It reads for ever, unless something is wrong.
+        Some(ended) = reading.join_next() => ended??,
     }
     stop.store(true, Ordering::Relaxed);
-    let sent = publishing.await?;
+    let sent = publishing.join_next().await.ok_or("nobody publishes")??;
     let published = sent.published();
     // What is missing then is missing for good, and the report says so.
     let _ = timeout(LATEST, seen.all_of(&published)).await;
@@ -66,30 +69,35 @@ async fn changes(servers: &Servers, seen: &Seen, story: &Screen) -> Outcome {
     moved?;
     told?;
 
+    let replicas = servers.replicas_of(&target);
     story.now(format!("{to} is killed (SIGKILL)"));
-    let elected = servers.apart(move |cluster| cluster.kill_and_fail_over(&target));
+    target.kill();
     let elected = async {
-        let elected = elected.await?;
-        let new = port(elected.port());
-        story.now(format!(
-            "all nodes agree that its replica {new} is the primary now"
-        ));
+        let new = port(elected(servers, replicas).await?.port());
+        story.now(format!("its replica {new} says that it is the primary now"));
         Outcome::Ok(())
     };
-    let (elected, told) = tokio::join!(elected, soon(seen.more(1, 1)));
+    let (elected, told) = tokio::join!(soon(elected), soon(seen.more(1, 1)));
     elected?;
     told?;
     soon(seen.more(MESSAGES, 0)).await
 }
 
+/// The one of these that takes itself for a primary, once there is one.
+async fn elected(servers: &Servers, replicas: Vec<Arc<ClusterNode>>) -> Outcome<Arc<ClusterNode>> {
+    loop {
+        let primaries = servers.apart(Cluster::primaries).await?;
+        let mut primaries = primaries.into_iter();
+        if let Some(new) = primaries.find(|primary| replicas.contains(primary)) {
+            return Ok(new);
+        }
+        time::sleep(STEP).await;
+    }
+}
+
 async fn soon(coming: impl Future<Output = Outcome>) -> Outcome {
     let waited = timeout(LATEST, coming).await;
     waited.unwrap_or_else(|_| Err(format!("nothing has come for {LATEST:?}").into()))
-}
-
-/// It reads for ever, unless something is wrong.
-async fn reading_ended(reading: JoinHandle<Outcome>) -> Outcome {
-    reading.await?
 }
 
 /// What came of all that was published; an error if that is not what it should be.

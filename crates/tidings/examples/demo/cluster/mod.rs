@@ -31,24 +31,27 @@ const LONGEST: Duration = Duration::from_secs(120);
 /// How often it is asked for what nobody announces.
 const STEP: Duration = Duration::from_millis(20);
 
-/// The walk, on a private cluster.
+/// The walk, on a private cluster, of which nothing is left in the end.
 pub(crate) async fn run() -> Outcome {
     servers::tell_panics_as_errors();
     let mut servers = None;
-    let ended = tokio::select! {
-        outcome = walk(&mut servers) => outcome,
-        pressed = signal::ctrl_c() => {
-            pressed?;
-            println!("\nInterrupted.");
-            // The servers end with this process, also those that a thread is just starting.
-            process::exit(INTERRUPTED);
-        }
+    let outcome = tokio::select! {
+        outcome = walk(&mut servers) => Some(outcome),
+        pressed = signal::ctrl_c() => pressed.err().map(|error| Err(error.into())),
         () = time::sleep(LONGEST) => {
-            Err(format!("it has taken longer than {LONGEST:?}").into())
+            Some(Err(format!("it takes longer than {}", span(LONGEST)).into()))
         }
     };
+    if outcome.is_none() {
+        println!("\nInterrupted.");
+    }
     drop(servers);
-    ended
+    tokio::select! {
+        () = servers::no_thread_is_at_work() => {}
+        // Pressed again. What still runs ends with this process.
+        _ = signal::ctrl_c() => {}
+    }
+    outcome.unwrap_or_else(|| process::exit(INTERRUPTED))
 }
 
 async fn walk(servers: &mut Option<Servers>) -> Outcome {

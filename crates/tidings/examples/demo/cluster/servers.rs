@@ -4,18 +4,27 @@ use std::any::Any;
 use std::ops::Deref;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use tidings_testkit::Cluster;
 use tokio::sync::oneshot;
+use tokio::time;
 
-use super::Outcome;
+use super::{Outcome, STEP};
 
 /// The cluster. Its servers end when this is dropped, or with the process.
 pub(crate) struct Servers(Arc<Cluster>);
 
 /// The name of the threads in which servers are started and changed, which is waited for there.
 const THREAD: &str = "servers";
+
+/// So many of them are at work.
+static THREADS: AtomicUsize = AtomicUsize::new(0);
+
+/// A cluster is started, or a slot moved, in less time.
+const SHORT: Duration = Duration::from_secs(10);
 
 impl Servers {
     pub(crate) async fn start() -> Outcome<Self> {
@@ -55,15 +64,28 @@ pub(crate) fn tell_panics_as_errors() {
     }));
 }
 
+/// Waits until what was begun is done, and what was made by it in vain is gone.
+pub(crate) async fn no_thread_is_at_work() {
+    let begun = Instant::now();
+    while THREADS.load(Ordering::Relaxed) > 0 && begun.elapsed() < SHORT {
+        time::sleep(STEP).await;
+    }
+}
+
 async fn in_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Outcome<T> {
     let (sender, done) = oneshot::channel();
-    thread::Builder::new()
-        .name(THREAD.to_owned())
-        .spawn(move || {
-            let outcome = panic::catch_unwind(AssertUnwindSafe(work));
-            // Nobody waits any more if the walk has ended.
-            let _ = sender.send(outcome.map_err(|panic| words(&*panic)));
-        })?;
+    THREADS.fetch_add(1, Ordering::Relaxed);
+    let thread = thread::Builder::new().name(THREAD.to_owned());
+    let spawned = thread.spawn(move || {
+        let outcome = panic::catch_unwind(AssertUnwindSafe(work));
+        // Nobody waits any more if the walk has ended: then a cluster that was started ends here.
+        drop(sender.send(outcome.map_err(|panic| words(&*panic))));
+        THREADS.fetch_sub(1, Ordering::Relaxed);
+    });
+    if let Err(error) = spawned {
+        THREADS.fetch_sub(1, Ordering::Relaxed);
+        return Err(error.into());
+    }
     Ok(done.await??)
 }
 
