@@ -10,7 +10,7 @@ mod commands;
 mod pubsub;
 mod screen;
 
-use screen::Screen;
+use screen::{Screen, say};
 use tidings::{Client, Commands};
 use tidings_testkit::Server;
 
@@ -22,7 +22,10 @@ async fn main() {
     let outcome = match args[..] {
         [] => {
             let started = server.insert(Server::start());
-            println!("A private {} was started for this walk.", started.binary());
+            say(format_args!(
+                "A private {} was started for this walk.",
+                started.binary()
+            ));
             walk(&started.url()).await.map_err(Into::into)
         }
         ["--url", url] => walk(url).await.map_err(Into::into),
@@ -54,6 +57,6 @@ async fn walk(url: &str) -> tidings::Result<()> {
         .await?;
     outcome?;
 
-    println!("\nThat was it. The README shows what else there is.");
+    say("\nThat was it. The README shows what else there is.");
     Ok(())
 }

@@ -1,5 +1,8 @@
 //! What the walk shows.
 
+use std::fmt;
+use std::io::{self, Write};
+use std::process;
 use std::time::{Duration, Instant};
 
 use tidings::{Confirmation, Event, Gap, Message, MonitorEvent, PubSub};
@@ -54,22 +57,25 @@ impl Screen {
     }
 
     pub(crate) fn part(&self, title: &str) {
-        println!("\n━━━━ {title}");
+        say(format_args!("\n━━━━ {title}"));
     }
 
     /// A step.
     pub(crate) fn title(&self, title: &str) {
-        println!("\n── {title}");
+        say(format_args!("\n── {title}"));
     }
 
     /// What is done.
     pub(crate) fn code(&self, code: &str) {
-        println!("  {code}");
+        say(format_args!("  {code}"));
     }
 
     /// What comes of it.
-    pub(crate) fn gives(&self, value: impl std::fmt::Display) {
-        println!("{INDENT}{}", value.to_string().replace(&self.prefix, ""));
+    pub(crate) fn gives(&self, value: impl fmt::Display) {
+        say(format_args!(
+            "{INDENT}{}",
+            value.to_string().replace(&self.prefix, "")
+        ));
     }
 
     /// The same in as many lines as it takes; `first` stands before it.
@@ -88,18 +94,21 @@ impl Screen {
     }
 
     /// What happens now.
-    pub(crate) fn now(&self, what: impl std::fmt::Display) {
-        println!("{:6.2} s  {what}", self.begun.elapsed().as_secs_f64());
+    pub(crate) fn now(&self, what: impl fmt::Display) {
+        say(format_args!(
+            "{:6.2} s  {what}",
+            self.begun.elapsed().as_secs_f64()
+        ));
     }
 
     /// More of what has just happened.
-    pub(crate) fn then(&self, what: impl std::fmt::Display) {
-        println!("          {what}");
+    pub(crate) fn then(&self, what: impl fmt::Display) {
+        say(format_args!("          {what}"));
     }
 
     /// Reads one event, and shows it.
     pub(crate) async fn read(&self, pubsub: &mut PubSub) -> tidings::Result<()> {
-        println!("  pubsub.get_message(..).await?");
+        say("  pubsub.get_message(..).await?");
         match pubsub.get_message(SOON).await? {
             Some(event) => self.event(&event),
             None => self.gives("None"),
@@ -157,6 +166,14 @@ impl Screen {
             "GAP: {:?}, {dropped}within {time:.1?}, of {names:?}",
             gap.cause()
         )
+    }
+}
+
+/// Prints a line. Where nobody reads any more, as behind `| head`, the walk is over.
+pub(crate) fn say(line: impl fmt::Display) {
+    match writeln!(io::stdout(), "{line}") {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => process::exit(0),
+        written => written.expect("it can be printed"),
     }
 }
 

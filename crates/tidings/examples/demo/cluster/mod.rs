@@ -16,7 +16,7 @@ use tidings::{ClusterClient, Commands};
 use tidings_testkit::Cluster;
 use tokio::{signal, time};
 
-use crate::screen::{SOON, Screen};
+use crate::screen::{SOON, Screen, say};
 use servers::Servers;
 
 /// Whatever ends the walk early.
@@ -43,7 +43,7 @@ pub(crate) async fn run() -> Outcome {
         }
     };
     if outcome.is_none() {
-        println!("\nInterrupted.");
+        say("\nInterrupted.");
     }
     drop(servers);
     tokio::select! {
@@ -56,17 +56,17 @@ pub(crate) async fn run() -> Outcome {
 
 async fn walk(servers: &mut Option<Servers>) -> Outcome {
     let screen = Screen::new(String::new());
-    println!("Starting three primaries and three replicas …");
+    say("Starting three primaries and three replicas …");
     let begun = Instant::now();
     let servers = servers.insert(Servers::start().await?);
     let took = begun.elapsed();
     let cluster: &Cluster = servers;
-    println!(
+    say(format_args!(
         "A private cluster of {} was started in {}.",
         cluster.binary(),
         span(took)
-    );
-    println!("{}", nodes(cluster));
+    ));
+    say(format_args!("{}", nodes(cluster)));
 
     let client = connect(cluster).await?;
     pubsub::on_one_node(&client, &screen).await?;
@@ -74,7 +74,7 @@ async fn walk(servers: &mut Option<Servers>) -> Outcome {
     commands::walk(&client, &screen).await?;
     keyspace::walk(&client, &screen).await?;
     finale::walk(servers, &screen).await?;
-    println!("\nThat was it, in {}.", span(begun.elapsed()));
+    say(format_args!("\nThat was it, in {}.", span(begun.elapsed())));
     Ok(())
 }
 

@@ -20,6 +20,9 @@ pub(crate) struct Servers(Arc<Cluster>);
 /// The name of the threads in which servers are started and changed, which is waited for there.
 const THREAD: &str = "servers";
 
+const NEEDS: &str = "It needs six free ports of 127.0.0.1 from 10000 to 19999, the ports that are 10000 above \
+    them, and a folder for temporary files.";
+
 /// So many of them are at work.
 static THREADS: AtomicUsize = AtomicUsize::new(0);
 
@@ -31,7 +34,7 @@ impl Servers {
         let started = in_a_thread(|| Cluster::builder().replicas(1).start()).await;
         match started {
             Ok(Ok(cluster)) => Ok(Self(Arc::new(cluster))),
-            Ok(Err(error)) => Err(format!("the cluster did not start: {error}").into()),
+            Ok(Err(error)) => Err(format!("the cluster did not start: {error}\n{NEEDS}").into()),
             Err(problem) => Err(problem),
         }
     }
