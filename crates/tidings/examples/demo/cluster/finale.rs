@@ -54,8 +54,11 @@ pub(crate) async fn walk(servers: &Servers, screen: &Screen) -> Outcome {
 /// What happens to the cluster.
 async fn changes(servers: &Servers, seen: &Seen, story: &Screen) -> Outcome {
     soon(seen.more(MESSAGES, 0)).await?;
-    let source = servers.owner_of_key(TICKER);
-    let target = servers.primaries().into_iter().find(|it| *it != source);
+    let source = servers
+        .apart(|cluster| cluster.owner_of_key(TICKER))
+        .await?;
+    let primaries = servers.apart(Cluster::primaries).await?;
+    let target = primaries.into_iter().find(|it| *it != source);
     let target = target.ok_or("there is one primary only")?;
     let (slot, from, to) = (slot_of(TICKER), port(source.port()), port(target.port()));
     story.now(format!(
@@ -97,7 +100,9 @@ async fn elected(servers: &Servers, replicas: Vec<Arc<ClusterNode>>) -> Outcome<
 
 async fn soon(coming: impl Future<Output = Outcome>) -> Outcome {
     let waited = timeout(LATEST, coming).await;
-    waited.unwrap_or_else(|_| Err(format!("nothing has come for {LATEST:?}").into()))
+    waited.unwrap_or_else(|_| {
+        Err(format!("what has to come does not, within {}", span(LATEST)).into())
+    })
 }
 
 /// What came of all that was published; an error if that is not what it should be.

@@ -36,8 +36,10 @@ pub(crate) async fn run() -> Outcome {
     servers::tell_panics_as_errors();
     let mut servers = None;
     let outcome = tokio::select! {
-        outcome = walk(&mut servers) => Some(outcome),
+        // First of all it is listened for, so that at no time it ends us as it ends others.
+        biased;
         pressed = signal::ctrl_c() => pressed.err().map(|error| Err(error.into())),
+        outcome = walk(&mut servers) => Some(outcome),
         () = time::sleep(LONGEST) => {
             Some(Err(format!("it takes longer than {}", span(LONGEST)).into()))
         }

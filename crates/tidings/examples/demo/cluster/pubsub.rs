@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tidings::{ClusterClient, Commands, Event};
 
-use super::{Outcome, port};
+use super::{Outcome, port, span};
 use crate::screen::{SOON, Screen};
 
 const NEWS: &str = "news";
@@ -85,7 +85,7 @@ pub(crate) async fn sharded(cluster: &ClusterClient, screen: &Screen) -> Outcome
 }
 
 fn next(event: Option<Event>) -> Outcome<Event> {
-    event.ok_or_else(|| format!("nothing came within {SOON:?}").into())
+    event.ok_or_else(|| format!("nothing came within {}", span(SOON)).into())
 }
 
 /// The nodes that have a subscriber of this channel, by their own words.
