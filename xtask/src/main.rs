@@ -22,6 +22,8 @@ Usage: cargo xtask <command>
 
 To see it work:
   demo [--url URL]       the demonstration, on a private server, or on the one at URL
+  demo --cluster         that of clusters, on a private one of six servers: what one does with
+                         it, and what a subscriber sees while a slot moves and a primary dies
 
 To work on it:
   check                  formatting, lints, documentation, unit tests: before each commit

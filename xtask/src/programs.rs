@@ -4,9 +4,9 @@ use crate::project::cargo;
 use crate::servers;
 use std::process::Command;
 
-/// The demonstration; it starts a private server unless a URL says where one is.
+/// The demonstration; it starts private servers unless a URL says where one is.
 pub(crate) fn demo(arguments: &[String]) -> Result<(), String> {
-    if arguments.is_empty() {
+    if arguments.iter().all(|argument| argument == "--cluster") {
         servers::ensure()?;
     }
     let run = [
@@ -49,6 +49,15 @@ fn tidings_bench(program: &str) -> Command {
 }
 
 /// Unlike a step, it may read what is typed, and its own words say what went wrong.
+///
+/// It takes our place, so that whoever waits for us waits until it has ended, also after a Ctrl-C.
+#[cfg(unix)]
+fn in_the_foreground(command: &mut Command) -> Result<(), String> {
+    use std::os::unix::process::CommandExt;
+    Err(command.exec().to_string())
+}
+
+#[cfg(not(unix))]
 fn in_the_foreground(command: &mut Command) -> Result<(), String> {
     let status = command.status().map_err(|error| error.to_string())?;
     match status.code() {

@@ -4,7 +4,7 @@
 //! and so does every test in a module or a file of that name. Ignored tests check nothing.
 //!
 //! What a subscriber does is to hold for its asynchronous and for its blocking face: its items need a case
-//! in a table `on_both_faces!` of the tests.
+//! in one of the [`TABLES`] of the tests.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,15 +13,16 @@ use std::path::Path;
 use crate::project::root;
 
 /// The last milestone whose items are all expected to be tested.
-const LANDED: &str = "C";
+const LANDED: &str = "D";
 
 /// What the numbers of items begin with that are to hold for both faces.
-const OF_BOTH_FACES: [&str; 10] = [
-    "PS", "HN", "IG", "GM", "IT", "RN", "EN", "QU-02", "SB", "RX",
+const OF_BOTH_FACES: [&str; 14] = [
+    "PS", "HN", "IG", "GM", "IT", "RN", "EN", "QU-02", "PC", "SB", "RX", "CL", "SH", "MO-03",
 ];
 
-/// Begins a table of cases that are tested through both faces.
-const TABLE: &str = "on_both_faces! {";
+/// Begin a table of cases that are tested through both faces: on servers or clusters that cases share, or on clusters
+/// that each has to itself.
+const TABLES: [&str; 2] = ["on_both_faces! {", "on_own_clusters! {"];
 
 const LIST: &str = include_str!("../spec.txt");
 
@@ -160,7 +161,7 @@ fn scan(source: &str, file: Option<String>, items: &[Item], tests: &mut Tests) {
     for line in source.lines() {
         let code = line.trim_start();
         let indent = line.len() - code.len();
-        if code == TABLE {
+        if TABLES.contains(&code) {
             in_table = true;
         } else if in_table {
             in_table = code != "}";
@@ -290,6 +291,19 @@ mod tests {
         assert_eq!((tests.of["PS-04"], tests.of["HN-01"]), (2, 1));
         assert_eq!(tests.of_both_faces["PS-04"], 1);
         assert_eq!(tests.of_both_faces["HN-01"], 1);
+    }
+
+    #[test]
+    fn a_case_on_a_cluster_of_its_own_holds_for_both_faces_too() {
+        let tests = scanned(
+            "on_own_clusters! {\n    [primaries]\n    pc_01_adds_up,\n    [with_replicas]\n    \
+             mo_03_merges,\n}\n\nasync fn pc_01_adds_up(case: Case) {}\n\n\
+             async fn mo_03_merges(case: Case) {}\n",
+            "counting",
+        );
+        assert_eq!((tests.of["PC-01"], tests.of["MO-03"]), (1, 1));
+        assert_eq!(tests.of_both_faces["PC-01"], 1);
+        assert_eq!(tests.of_both_faces["MO-03"], 1);
     }
 
     #[test]

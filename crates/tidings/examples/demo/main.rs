@@ -2,33 +2,40 @@
 //! pipelines, transactions, scripts and MONITOR.
 //!
 //! Run with `cargo xtask demo`, or `cargo xtask demo --url redis://127.0.0.1:6379` for a server of your own. What it
-//! writes there has names of its own, and is deleted in the end.
+//! writes there has names of its own, and is deleted in the end. `cargo xtask demo --cluster` is another walk, on a private
+//! cluster.
 
+mod cluster;
 mod commands;
 mod pubsub;
 mod screen;
 
-use screen::Screen;
+use screen::{Screen, say};
 use tidings::{Client, Commands};
 use tidings_testkit::Server;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
-    let mut args = std::env::args().skip(1);
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let mut server = None;
-    let url = match (args.next().as_deref(), args.next()) {
-        (None, _) => {
+    let outcome = match args[..] {
+        [] => {
             let started = server.insert(Server::start());
-            println!("A private {} was started for this walk.", started.binary());
-            started.url()
+            say(format_args!(
+                "A private {} was started for this walk.",
+                started.binary()
+            ));
+            walk(&started.url()).await.map_err(Into::into)
         }
-        (Some("--url"), Some(url)) => url,
+        ["--url", url] => walk(url).await.map_err(Into::into),
+        ["--cluster"] => cluster::run().await,
         _ => {
-            eprintln!("usage: demo [--url redis://HOST:PORT]");
+            eprintln!("usage: demo [--url redis://HOST:PORT | --cluster]");
             std::process::exit(2);
         }
     };
-    if let Err(error) = walk(&url).await {
+    if let Err(error) = outcome {
         eprintln!("\nThe walk stopped: {error:#}");
         drop(server);
         std::process::exit(1);
@@ -50,6 +57,6 @@ async fn walk(url: &str) -> tidings::Result<()> {
         .await?;
     outcome?;
 
-    println!("\nThat was it. The README shows what else there is.");
+    say("\nThat was it. The README shows what else there is.");
     Ok(())
 }

@@ -1,11 +1,20 @@
 //! What the walk shows.
 
-use std::time::Duration;
+use std::fmt;
+use std::io::{self, Write};
+use std::process;
+use std::time::{Duration, Instant};
 
 use tidings::{Confirmation, Event, Gap, Message, MonitorEvent, PubSub};
 
 /// How long the walk waits for something that is on its way.
-const SOON: Duration = Duration::from_secs(5);
+pub(crate) const SOON: Duration = Duration::from_secs(5);
+
+/// Narrow screens have so many columns.
+const COLUMNS: usize = 80;
+
+/// Before what comes of a step.
+const INDENT: &str = "      ";
 
 /// An address with its port.
 const CLIENT_WIDTH: usize = 15;
@@ -17,11 +26,21 @@ const LONGEST_ARG: usize = 50;
 pub(crate) struct Screen {
     /// What stands before each name, and is not shown.
     prefix: String,
+    /// From when on the times are that are shown.
+    begun: Instant,
 }
 
 impl Screen {
     pub(crate) fn new(prefix: String) -> Self {
-        Self { prefix }
+        Self {
+            prefix,
+            begun: Instant::now(),
+        }
+    }
+
+    /// The same, for what happens from now on.
+    pub(crate) fn story(&self) -> Self {
+        Self::new(self.prefix.clone())
     }
 
     /// The name that stands on the server for one that is shown.
@@ -38,27 +57,58 @@ impl Screen {
     }
 
     pub(crate) fn part(&self, title: &str) {
-        println!("\n━━━━ {title}");
+        say(format_args!("\n━━━━ {title}"));
     }
 
     /// A step.
     pub(crate) fn title(&self, title: &str) {
-        println!("\n── {title}");
+        say(format_args!("\n── {title}"));
     }
 
     /// What is done.
     pub(crate) fn code(&self, code: &str) {
-        println!("  {code}");
+        say(format_args!("  {code}"));
     }
 
     /// What comes of it.
-    pub(crate) fn gives(&self, value: impl std::fmt::Display) {
-        println!("      {}", value.to_string().replace(&self.prefix, ""));
+    pub(crate) fn gives(&self, value: impl fmt::Display) {
+        say(format_args!(
+            "{INDENT}{}",
+            value.to_string().replace(&self.prefix, "")
+        ));
+    }
+
+    /// The same in as many lines as it takes; `first` stands before it.
+    pub(crate) fn wrapped(&self, first: &str, text: &str) {
+        let indent = " ".repeat(first.len());
+        let mut line = first.to_owned();
+        for word in text.split(' ') {
+            if INDENT.len() + line.len() + 1 + word.len() > COLUMNS && line.len() > indent.len() {
+                self.gives(line.trim_end());
+                line.clone_from(&indent);
+            }
+            line.push_str(word);
+            line.push(' ');
+        }
+        self.gives(line.trim_end());
+    }
+
+    /// What happens now.
+    pub(crate) fn now(&self, what: impl fmt::Display) {
+        say(format_args!(
+            "{:6.2} s  {what}",
+            self.begun.elapsed().as_secs_f64()
+        ));
+    }
+
+    /// More of what has just happened.
+    pub(crate) fn then(&self, what: impl fmt::Display) {
+        say(format_args!("          {what}"));
     }
 
     /// Reads one event, and shows it.
     pub(crate) async fn read(&self, pubsub: &mut PubSub) -> tidings::Result<()> {
-        println!("  pubsub.get_message(..).await?");
+        say("  pubsub.get_message(..).await?");
         match pubsub.get_message(SOON).await? {
             Some(event) => self.event(&event),
             None => self.gives("None"),
@@ -119,8 +169,16 @@ impl Screen {
     }
 }
 
+/// Prints a line. Where nobody reads any more, as behind `| head`, the walk is over.
+pub(crate) fn say(line: impl fmt::Display) {
+    match writeln!(io::stdout(), "{line}") {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => process::exit(0),
+        written => written.expect("it can be printed"),
+    }
+}
+
 /// An argument as one writes it, on one line.
-fn shown(arg: &[u8]) -> String {
+pub(crate) fn shown(arg: &[u8]) -> String {
     let text = String::from_utf8_lossy(arg);
     let mut words = text.split_whitespace();
     let line = words.by_ref().collect::<Vec<_>>().join(" ");
