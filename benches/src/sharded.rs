@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 
-use ::tidings::{ClusterClient, Event, blocking};
+use ::tidings::{Bytes, ClusterClient, Event, Kinds, PubSub, blocking};
 
 use crate::contestant::{self, Kind, current_thread, nothing_to_prepare};
 use crate::drain::{self, shape, tally::Tally};
@@ -42,6 +42,10 @@ impl Shape {
 
     fn stream(self) -> shape::Shape {
         shape::Shape::Sharded(self.nodes, self.size)
+    }
+
+    fn channels(self) -> Vec<String> {
+        self.stream().channels()
     }
 }
 
@@ -154,7 +158,7 @@ impl Benchmark for Sharded {
     }
 
     fn title(shape: Shape) -> String {
-        let channels = shape.stream().channels().len();
+        let channels = shape.channels().len();
         match shape.nodes {
             1 => format!("{channels} channels on one node, {} B", shape.size),
             more => format!("{channels} channels on {more} nodes, {} B", shape.size),
@@ -167,22 +171,7 @@ impl Benchmark for Sharded {
     }
 
     fn run(&self, contestant: &Contestant, shape: Shape, count: u64) -> Result<Observed> {
-        let mut server = drain::canned(shape.stream(), count)?;
-        let assignment = Assignment {
-            port: server.line()?.parse()?,
-            shape,
-            count,
-        };
-        let outcome = contestant.contest_apart(Self::NAME, &assignment)?;
-        if outcome.bytes != outcome.count * shape.size as u64 {
-            let name = contestant.name;
-            return Err(format!("{name} got other payloads than were sent: {outcome}").into());
-        }
-        Ok(Observed {
-            outcome,
-            protocol: Some(server.line()?.parse()?),
-            server_reads: None,
-        })
+        drain::run_canned::<Self>(contestant, shape, shape.stream(), (count, 1))
     }
 }
 
@@ -200,7 +189,7 @@ impl Reading {
     fn new(shape: Shape) -> Self {
         Self {
             tally: Tally::subscribed(),
-            channels_left: shape.stream().channels().len(),
+            channels_left: shape.channels().len(),
         }
     }
 
@@ -233,27 +222,19 @@ fn url_of_cluster(assignment: &Assignment) -> String {
 
 async fn plain(assignment: &Assignment) -> Result<Outcome> {
     let client = ::tidings::Client::connect(url_of_server(assignment).as_str()).await?;
-    let mut pubsub = client
-        .pubsub()
-        .channels(assignment.shape.stream().channels())
-        .ignore_subscribe_messages(true)
-        .await?;
-    let mut reading = Reading::new(assignment.shape);
-    while let Some(event) = pubsub.next().await {
-        if !reading.take(event)? {
-            break;
-        }
-    }
-    reading.finish()
+    let builder = client.pubsub().channels(assignment.shape.channels());
+    read(assignment, builder.ignore_subscribe_messages(true).await?).await
 }
 
 async fn sharded(assignment: &Assignment) -> Result<Outcome> {
     let client = ClusterClient::connect(url_of_cluster(assignment).as_str()).await?;
-    let mut pubsub = client
+    let builder = client
         .sharded_pubsub()
-        .channels(assignment.shape.stream().channels())
-        .ignore_subscribe_messages(true)
-        .await?;
+        .channels(assignment.shape.channels());
+    read(assignment, builder.ignore_subscribe_messages(true).await?).await
+}
+
+async fn read<K: Kinds>(assignment: &Assignment, mut pubsub: PubSub<Bytes, K>) -> Result<Outcome> {
     let mut reading = Reading::new(assignment.shape);
     while let Some(event) = pubsub.next().await {
         if !reading.take(event)? {
@@ -265,27 +246,22 @@ async fn sharded(assignment: &Assignment) -> Result<Outcome> {
 
 fn plain_in_a_thread(assignment: &Assignment) -> Result<Outcome> {
     let client = blocking::Client::connect(url_of_server(assignment).as_str())?;
-    let pubsub = client
-        .pubsub()
-        .channels(assignment.shape.stream().channels())
-        .ignore_subscribe_messages(true)
-        .open()?;
-    let mut reading = Reading::new(assignment.shape);
-    for event in pubsub {
-        if !reading.take(event)? {
-            break;
-        }
-    }
-    reading.finish()
+    let builder = client.pubsub().channels(assignment.shape.channels());
+    read_in_a_thread(assignment, builder.ignore_subscribe_messages(true).open()?)
 }
 
 fn sharded_in_a_thread(assignment: &Assignment) -> Result<Outcome> {
     let client = blocking::ClusterClient::connect(url_of_cluster(assignment).as_str())?;
-    let pubsub = client
+    let builder = client
         .sharded_pubsub()
-        .channels(assignment.shape.stream().channels())
-        .ignore_subscribe_messages(true)
-        .open()?;
+        .channels(assignment.shape.channels());
+    read_in_a_thread(assignment, builder.ignore_subscribe_messages(true).open()?)
+}
+
+fn read_in_a_thread<K: Kinds>(
+    assignment: &Assignment,
+    pubsub: blocking::PubSub<Bytes, K>,
+) -> Result<Outcome> {
     let mut reading = Reading::new(assignment.shape);
     for event in pubsub {
         if !reading.take(event)? {

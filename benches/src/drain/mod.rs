@@ -119,23 +119,33 @@ impl Benchmark for Drain {
     }
 
     fn run(&self, contestant: &Contestant<Shape>, shape: Shape, count: u64) -> Result<Observed> {
-        let mut server = canned(shape, count)?;
-        let assignment = Assignment {
-            port: server.line()?.parse()?,
-            shape,
-            count,
-        };
-        let outcome = contestant.contest_apart(Self::NAME, &assignment)?;
-        if outcome.bytes != outcome.count * shape.payload_len() as u64 {
-            let name = contestant.name;
-            return Err(format!("{name} got other payloads than were sent: {outcome}").into());
-        }
-        Ok(Observed {
-            outcome,
-            protocol: Some(server.line()?.parse()?),
-            server_reads: None,
-        })
+        run_canned::<Self>(contestant, shape, shape, (count, 1))
     }
+}
+
+/// Has a contestant read a canned stream, of whose messages each counts as often as `deliveries` says.
+pub(crate) fn run_canned<B: Benchmark>(
+    contestant: &Contestant<B::Shape>,
+    shape: B::Shape,
+    stream: Shape,
+    (count, deliveries): (u64, u64),
+) -> Result<Observed> {
+    let mut server = canned(stream, count / deliveries)?;
+    let assignment = Assignment {
+        port: server.line()?.parse()?,
+        shape,
+        count,
+    };
+    let outcome = contestant.contest_apart(B::NAME, &assignment)?;
+    if outcome.bytes != outcome.count * stream.payload_len() as u64 {
+        let name = contestant.name;
+        return Err(format!("{name} got other payloads than were sent: {outcome}").into());
+    }
+    Ok(Observed {
+        outcome,
+        protocol: Some(server.line()?.parse()?),
+        server_reads: None,
+    })
 }
 
 fn is_raw(run: &Run) -> bool {

@@ -169,22 +169,8 @@ impl Benchmark for Fanout {
     }
 
     fn run(&self, contestant: &Contestant<Shape>, shape: Shape, count: u64) -> Result<Observed> {
-        let mut server = drain::canned(shape.stream(), count / shape.deliveries())?;
-        let assignment = Assignment {
-            port: server.line()?.parse()?,
-            shape,
-            count,
-        };
-        let outcome = contestant.contest_apart(Self::NAME, &assignment)?;
-        if outcome.bytes != outcome.count * shape.size as u64 {
-            let name = contestant.name;
-            return Err(format!("{name} got other payloads than were sent: {outcome}").into());
-        }
-        Ok(Observed {
-            outcome,
-            protocol: Some(server.line()?.parse()?),
-            server_reads: None,
-        })
+        let counts = (count, shape.deliveries());
+        drain::run_canned::<Self>(contestant, shape, shape.stream(), counts)
     }
 }
 
