@@ -125,12 +125,18 @@ pub struct PubSub<P = Bytes, K = Plain> {
 /// read becomes a primary, or a node leaves. A server tells its subscribers that they lost a slot, if it can; otherwise
 /// they find out by the map of the slots, which is read again every [few seconds](crate::Config::topology_interval) and
 /// whenever something was lost. Where messages may be missing stands an [`Event::Gap`] that says why:
-/// [`SlotMoved`](GapCause::SlotMoved), [`Failover`](GapCause::Failover), [`NodeLeft`](GapCause::NodeLeft) or
-/// [`Disconnected`](GapCause::Disconnected). The server does not keep what is published while nobody is subscribed,
-/// and it takes some time to subscribe elsewhere, so that each move costs a gap.
+/// [`SlotMoved`](GapCause::SlotMoved), [`Failover`](GapCause::Failover), [`NodeLeft`](GapCause::NodeLeft),
+/// [`Relocated`](GapCause::Relocated) or [`Disconnected`](GapCause::Disconnected). The server does not keep what is
+/// published while nobody is subscribed, and it takes some time to subscribe elsewhere, so that each move costs a gap.
+/// What can be seen, how soon, and what cannot, is told [with the cluster](crate::cluster#the-promises-in-a-cluster).
 ///
-/// One that may stay in order for long: several channels of a slot are on the same connection, and each channel is on
-/// one connection at a time.
+/// Each channel is on one connection at a time, and all of a slot are on the same one, so that the messages of a slot stay in
+/// order. Between slots there is no order. A timeout is for the whole read, whatever number of nodes it is
+/// read from, and a node that is slow or gone holds up none of the others.
+///
+/// A channel that is not subscribed anywhere at the moment stays wanted, and its handler with it.
+/// [`subscriptions`](Self::subscriptions) says so. [`subscribe`](Self::subscribe) waits until a node has confirmed; if
+/// those that are asked refuse for 10 s, as its slot is nobody's, say, it fails with what the last one said.
 ///
 /// ```no_run
 /// # async fn example(cluster: tidings::ClusterClient) -> tidings::Result<()> {
