@@ -99,7 +99,7 @@ use crate::subscription::{Source, SubscribeTo};
 /// | that is not known here, of a module say | the node of its first argument, as if that were its key; [`run_on_key`](Self::run_on_key) says otherwise |
 /// | without a key, for all: `DBSIZE`, `FLUSHALL`, `KEYS`, `PUBSUB NUMSUB`, … | all primaries or all nodes, and one reply is made of theirs |
 /// | of which each node has a report of its own: `INFO`, `LATENCY LATEST`, … | nowhere, as it would be a reply of another type: [`run_on_nodes`](Self::run_on_nodes) gives those of all, by address |
-/// | about one node: `CLIENT LIST`, `CONFIG GET`, `SHUTDOWN`, … | nowhere: [`node`](Self::node) gives a client of one |
+/// | about one node: `CLIENT LIST`, `ROLE`, `SHUTDOWN`, … | nowhere: [`node`](Self::node) gives a client of one |
 /// | `PUBLISH` | the node of the slot that the channel would have as a key, so that what one client publishes to a channel keeps its order; any other node, if that one cannot be reached |
 /// | `SPUBLISH` | the node of the channel's slot |
 /// | `SCAN` | nowhere: [`scan_keys`](Self::scan_keys) goes from node to node |
@@ -373,6 +373,14 @@ impl ClusterClient {
     /// a random node, that all of this client's subscriptions to channels and patterns share. Nothing is sent before it is
     /// awaited.
     ///
+    /// ```no_run
+    /// # async fn example(cluster: tidings::ClusterClient) -> tidings::Result<()> {
+    /// let mut news = cluster.subscribe("news").await?;
+    /// let event = news.next().await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// It is left for another node as that of [`pubsub`](Self::pubsub) is.
     pub fn subscribe<M, T: SubscribeTo<M>>(&self, channels: T) -> T::Request {
         channels.into_request(self.source(), SubscriptionKind::Channel)
@@ -511,6 +519,13 @@ impl ClusterClient {
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// It follows the slot, and is sent again after a loss, as a command with that key is.
+    ///
+    /// # Errors
+    ///
+    /// As those of any command. One that changes its connection (`MULTI`, `SUBSCRIBE`, `SELECT`, …) is a
+    /// [misuse](crate::ErrorKind::Misuse).
     pub fn run_on_key<T: FromReply>(&self, key: impl ToArg, command: Command) -> ClusterRun<'_, T> {
         match one_name(&key, self.driver().charset()) {
             Ok(key) => ClusterRun::at_slot(self.driver(), Slot::of_key(&key), command),

@@ -219,7 +219,8 @@ impl Confirmation {
         self.charset.decode_lossy(&self.name)
     }
 
-    /// How many subscriptions the connection has now: channels and patterns together, shard channels apart.
+    /// How many subscriptions the connection has now: channels and patterns together, shard channels apart. Of a
+    /// [`ShardedPubSub`](crate::ShardedPubSub), how many all of its connections have together.
     pub fn count(&self) -> i64 {
         self.count
     }

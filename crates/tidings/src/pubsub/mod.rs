@@ -59,7 +59,8 @@ const TURN: usize = 4096;
 
 /// A subscriber with a connection of its own.
 ///
-/// Made by [`Client::pubsub`](crate::Client::pubsub). It moves between tasks and threads freely;
+/// Made by [`Client::pubsub`](crate::Client::pubsub), and on one node of a cluster by
+/// [`ClusterClient::pubsub`](crate::ClusterClient::pubsub). (For a cluster's shard channels it is a [`ShardedPubSub`].) It moves between tasks and threads freely;
 /// [`handle`](Self::handle) gives a clone-able part that subscribes and unsubscribes from elsewhere. Dropping it
 /// closes its connection and blocks on nothing.
 ///
@@ -272,7 +273,7 @@ impl<P: FromPayload, K: Kinds> PubSub<P, K> {
     }
 
     /// Waits until the server has answered a PING that is sent now; while a connection is being made, on that one.
-    /// It never shows up as an event.
+    /// It never shows up as an event. A [`ShardedPubSub`] asks all nodes that it reads from, and waits for all of them.
     ///
     /// # Errors
     ///
@@ -299,7 +300,8 @@ impl<P: FromPayload, K: Kinds> PubSub<P, K> {
         self.shared.with_names(|subscriptions| subscriptions.list())
     }
 
-    /// Why there is no connection at the moment, if an attempt to make one has failed.
+    /// Why there is no connection at the moment, if an attempt to make one has failed; of a [`ShardedPubSub`], to any of its
+    /// nodes.
     pub fn last_connect_error(&self) -> Option<Error> {
         self.shared.trouble()
     }
