@@ -14,7 +14,10 @@ pub(crate) fn command() -> Result<(), String> {
     });
     report.step("documentation", || {
         let doc = "doc --no-deps --all-features";
-        run(cargo(&words(doc)).env("RUSTDOCFLAGS", "-D warnings"))
+        run(cargo(&words(doc)).env("RUSTDOCFLAGS", "-D warnings"))?;
+        // A link to what a feature brings is none without it.
+        let bare = "doc --no-deps -p tidings --no-default-features";
+        run(cargo(&words(bare)).env("RUSTDOCFLAGS", "-D warnings"))
     });
     report.step("unit tests", || {
         let tests = "test --lib --bins --all-features --no-fail-fast";

@@ -26,6 +26,9 @@
 //! - **No silent loss.** Every message that the server handed over is delivered in order, or an [`Event::Gap`] stands
 //!   in its place.
 //!
+//! What they mean where messages go from node to node, and what nobody can see there, is told [with the
+//! cluster](cluster#the-promises-in-a-cluster).
+//!
 //! # Where to go from here
 //!
 //! | for | see |
@@ -37,11 +40,14 @@
 //! | handlers that run in the background | [`PubSub::spawn`], [`PubSubTask`] |
 //! | many light subscribers over one connection | [`Subscription`] |
 //! | many channels and patterns into one consumer | [`Receiver`] |
-//! | all keys, of a cluster too | [`Client::scan_keys`], [`ClusterClient::scan_keys`] |
+//! | what may be missing, and why | [`Gap`], [`GapCause`] |
 //! | many commands in one go, as a transaction or not | [`Pipeline`] |
 //! | reading, and writing only if nobody else wrote meanwhile | [`Client::transaction`]; [`Watch`] for each step |
-//! | a cluster | [`ClusterClient`], its [`ClusterPipeline`], and [`SlotTransactions`] |
+//! | a cluster: its commands, and channels on any of its nodes | [`ClusterClient`], [`ClusterClient::pubsub`] |
+//! | its shard channels, wherever their slots are | [`ShardedPubSub`]; light ones by [`ClusterClient::ssubscribe`] |
+//! | its nodes in one go, and transactions on one slot | [`ClusterPipeline`], [`SlotTransactions`] |
 //! | Lua on the server | [`Script`] |
+//! | all keys, of a cluster too | [`Client::scan_keys`], [`ClusterClient::scan_keys`] |
 //! | what is done to keys, by keyspace notifications | [`KeyspaceEvents`] |
 //! | every command that a server runs, or all nodes of a cluster | [`Monitor`], [`ClusterMonitor`] |
 //! | all of this in threads, without a runtime | [`blocking`] |
@@ -51,10 +57,14 @@
 //!
 //! # Cargo features
 //!
-//! - `blocking` (on by default): the module [`blocking`], for threads without a runtime.
+//! - `blocking` (on by default): the module [`blocking`], for threads without a runtime; and the pages of [`guides`], whose
+//!   examples are written in both ways.
 //! - `charset`: text in other encodings than UTF-8, by [`Config`](Config#charset).
 //! - `json`: payloads as JSON, `Json<T>`, of any type that serde knows.
 //! - `tls`: `rediss://` and `valkeys://` with rustls and the system's certificates.
+//!
+#![cfg_attr(not(feature = "blocking"), doc = "[`blocking`]: #cargo-features")]
+#![cfg_attr(not(feature = "blocking"), doc = "[`guides`]: #cargo-features")]
 
 #[cfg(feature = "blocking")]
 pub mod blocking;

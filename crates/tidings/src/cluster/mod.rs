@@ -1,4 +1,49 @@
-//! The client of a cluster.
+//! The client of a cluster, and what there is to know of its nodes.
+//!
+//! # The promises in a cluster
+//!
+//! What is subscribed stays subscribed, wherever slots and nodes go, and an [`Event::Gap`](crate::Event::Gap) stands where
+//! messages may be missing. A gap has one of these causes, beside those that it has on a single server:
+//!
+//! | what happened | how it is noticed | the [cause](crate::GapCause) |
+//! |---|---|---|
+//! | a connection was lost, and there is another one, to the same node or to one that does as well | as on one server | `Disconnected` |
+//! | a slot was moved | its node says so, or sends elsewhere, or the nodes are asked | `SlotMoved` |
+//! | a primary failed over, or died and its replica serves | in the same ways, and by the lost connection | `Failover` |
+//! | a node left, or the others agreed that it failed, or a replica got another primary | the nodes are asked | `NodeLeft` |
+//! | a node of the shard that is to be preferred can be reached again | the nodes are asked | `Relocated` |
+//! | a primary is new, whose keys or commands are listened to | the nodes are asked | `NodeJoined` |
+//!
+//! What a node says itself is acted on in milliseconds. Nodes are asked whenever something was lost or sent elsewhere, and as
+//! long as anything subscribes every [`topology_interval`](crate::Config::topology_interval), 5 s unless set. Five of them are
+//! asked at a time, and what most of them say counts. What none of them announces is found within this time and 2 s.
+//!
+//! ## What nobody can see
+//!
+//! A message that is published at one node and read at another (`PUBLISH` in a cluster; `SPUBLISH`, if a replica is read) goes
+//! over the cluster bus. The bus numbers nothing and acknowledges nothing, and the subscriber's own connection works whatever
+//! becomes of the bus. So there are limits to what a client can know, whichever it is:
+//!
+//! - **A node that has lost sight of the others is found when they have agreed that it failed**: after
+//!   `cluster-node-timeout` (15 s unless set), and the topology interval. Until then it answers every PING and delivers what is
+//!   published at itself, so that the gap may stand behind messages that came after the loss, and
+//!   [`since`](crate::Gap::since) may be later than the loss by as much.
+//! - **One that is cut off for a shorter time is found by nobody**: what the bus has lost meanwhile is missing without a
+//!   gap.
+//! - **What was sent just before a gap may come again behind it.** When a subscriber goes on at another node that gets the same
+//!   messages over the bus, it waits until 100 ms after it has left the one before; on a network without trouble they take 20 ms,
+//!   43 at most as measured. If the bus takes longer, on a machine that has no CPU time, or as a process stood
+//!   still between its write to its clients and its write to the bus, the new node sends once more what the old one has sent.
+//!   Messages have no numbers in this protocol, so nobody can tell it from a new one.
+//!
+//! Shard channels that are read from primaries, which is the default, do not depend on the bus: what a primary takes it hands to
+//! its subscribers itself, and that another one was elected is seen within the topology interval. Only the last point is
+//! theirs too, as a replica serves while its primary is replaced. What comes of keys and commands
+//! ([`KeyspaceEvents`](crate::KeyspaceEvents), [`ClusterMonitor`](crate::ClusterMonitor)) does not take the bus at all.
+//!
+//! Where each message has to arrive, and once, publish to a stream.
+//!
+//! Messages that cross nodes come later, too: after 10 ms as a rule, where the node itself delivers after a fraction of one.
 
 mod run;
 mod slot_transactions;
@@ -44,11 +89,27 @@ use crate::subscription::{Source, SubscribeTo};
 /// `Clone`, `Send` and `Sync`: a thousand tasks share one. It knows which node has which slot, and learns it anew when
 /// slots move, primaries fail over, and nodes come and go. Each node that is needed has one multiplexed connection.
 ///
-/// The commands are the methods of [`Commands`]. One with a key goes to the node of the key's slot, and follows where it
-/// is told to (`MOVED`, `ASK`, …). One that means the same for each of its keys (`MGET`, `MSET`, `DEL`, `UNLINK`, `EXISTS`,
-/// `TOUCH`) may have keys in several slots, and is run as one command for each. One without a key is run where it
-/// makes sense, and what several nodes answer becomes one reply: `DBSIZE` is added up, `FLUSHALL` is run by all
-/// primaries, `PUBSUB NUMSUB` by all nodes. What is about one node, such as `CLIENT LIST`, is for [`node`](Self::node).
+/// The commands are the methods of [`Commands`]. Where one runs:
+///
+/// | a command | runs on |
+/// |---|---|
+/// | with a key | the node of the key's slot, and wherever that sends it (`MOVED`, `ASK`, …) |
+/// | that means the same for each of its keys: `MGET`, `MSET`, `DEL`, `UNLINK`, `EXISTS`, `TOUCH` | the nodes of all slots, as one command for each slot |
+/// | with keys in several slots otherwise | nowhere: a [misuse](crate::ErrorKind::Misuse), before anything is sent |
+/// | that is not known here, of a module say | the node of its first argument, as if that were its key; [`run_on_key`](Self::run_on_key) says otherwise |
+/// | without a key, for all: `DBSIZE`, `FLUSHALL`, `KEYS`, `PUBSUB NUMSUB`, … | all primaries or all nodes, and one reply is made of theirs |
+/// | of which each node has a report of its own: `INFO`, `LATENCY LATEST`, … | nowhere, as it would be a reply of another type: [`run_on_nodes`](Self::run_on_nodes) gives those of all, by address |
+/// | about one node: `CLIENT LIST`, `ROLE`, `SHUTDOWN`, … | nowhere: [`node`](Self::node) gives a client of one |
+/// | `PUBLISH` | the node of the slot that the channel would have as a key, so that what one client publishes to a channel keeps its order; any other node, if that one cannot be reached |
+/// | `SPUBLISH` | the node of the channel's slot |
+/// | `SCAN` | nowhere: [`scan_keys`](Self::scan_keys) goes from node to node |
+///
+/// A node that was lost fails the commands that may have run, [which say so](crate::Error::may_have_run). Those that have not,
+/// and those that only read, are sent again, for as long as a reply may take
+/// ([`response_timeout`](crate::Config::response_timeout)).
+///
+/// `PUBLISH` gives how many subscribers got the message at the node that it was sent to. Those of other nodes get it as
+/// well, and nobody counts them.
 ///
 /// ```no_run
 /// # async fn example() -> tidings::Result<()> {
@@ -195,7 +256,7 @@ impl ClusterClient {
     /// # }
     /// ```
     ///
-    /// Messages of shard channels do not come here.
+    /// Messages of shard channels do not come here. What a cluster's bus may lose is told [with the promises](self#the-promises-in-a-cluster).
     pub fn pubsub(&self) -> PubSubBuilder<Bytes, OneNode> {
         PubSubBuilder::new(Home::Node(NodeChoice {
             cluster: self.clone(),
@@ -220,7 +281,9 @@ impl ClusterClient {
     /// # }
     /// ```
     ///
-    /// [`read_from_replicas`](PubSubBuilder::read_from_replicas) of the builder has it read from a replica of each shard.
+    /// [`read_from_replicas`](PubSubBuilder::read_from_replicas) of the builder has it read from a replica of each shard, and
+    /// from the primary where there is none. Its connections, one for each node in use, count as one of
+    /// [`max_own_connections`](crate::Config::max_own_connections).
     pub fn sharded_pubsub(&self) -> PubSubBuilder<Bytes, Sharded> {
         PubSubBuilder::new(Home::Nodes(NodesChoice {
             cluster: self.clone(),
@@ -309,6 +372,14 @@ impl ClusterClient {
     /// Makes a [`Subscription`](crate::Subscription) to channels (`SUBSCRIBE`): a light subscriber over one connection, to
     /// a random node, that all of this client's subscriptions to channels and patterns share. Nothing is sent before it is
     /// awaited.
+    ///
+    /// ```no_run
+    /// # async fn example(cluster: tidings::ClusterClient) -> tidings::Result<()> {
+    /// let mut news = cluster.subscribe("news").await?;
+    /// let event = news.next().await;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// It is left for another node as that of [`pubsub`](Self::pubsub) is.
     pub fn subscribe<M, T: SubscribeTo<M>>(&self, channels: T) -> T::Request {
@@ -448,6 +519,13 @@ impl ClusterClient {
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// It follows the slot, and is sent again after a loss, as a command with that key is.
+    ///
+    /// # Errors
+    ///
+    /// As those of any command. One that changes its connection (`MULTI`, `SUBSCRIBE`, `SELECT`, …) is a
+    /// [misuse](crate::ErrorKind::Misuse).
     pub fn run_on_key<T: FromReply>(&self, key: impl ToArg, command: Command) -> ClusterRun<'_, T> {
         match one_name(&key, self.driver().charset()) {
             Ok(key) => ClusterRun::at_slot(self.driver(), Slot::of_key(&key), command),

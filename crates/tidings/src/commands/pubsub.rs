@@ -5,7 +5,8 @@ macro_rules! table {
     ($emit:ident) => {
         $emit! {
             /// `PUBLISH`: sends a message to the subscribers of a channel; how many subscriptions received it, a
-            /// channel and each matching pattern counted apart.
+            /// channel and each matching pattern counted apart. In a cluster those of all nodes receive it, and those of the
+            /// one that it was sent to are counted.
             ///
             /// O(subscribers of the channel + patterns of all clients), since 2.0.0.
             fn publish(channel: impl ToArg, payload: impl ToArg) -> i64 = ["PUBLISH" channel payload];

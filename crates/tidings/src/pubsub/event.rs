@@ -219,7 +219,8 @@ impl Confirmation {
         self.charset.decode_lossy(&self.name)
     }
 
-    /// How many subscriptions the connection has now: channels and patterns together, shard channels apart.
+    /// How many subscriptions the connection has now: channels and patterns together, shard channels apart. Of a
+    /// [`ShardedPubSub`](crate::ShardedPubSub), how many all of its connections have together.
     pub fn count(&self) -> i64 {
         self.count
     }
@@ -245,6 +246,17 @@ impl fmt::Debug for Confirmation {
 /// of any of them, so whoever reads the present state when a gap comes misses nothing.
 ///
 /// Shown, it is one line: `a gap: the connection was lost`, `a gap of 10: a queue was full`.
+///
+/// # In a cluster
+///
+/// A message that was published at one node and is read at another comes over the cluster bus, which numbers nothing. So two
+/// things differ there; what stands behind them is told [with the cluster](crate::cluster#the-promises-in-a-cluster):
+///
+/// - A node that has lost sight of the others says nothing of it. The gap comes when these have agreed that it failed, and
+///   may stand behind messages that came after the loss; and [`since`](Self::since) may be later than the loss, by as long as
+///   that takes.
+/// - Behind a gap, what was sent shortly before it may come again, if the bus brought it to the next node later than is
+///   waited for. Messages have no numbers, so it cannot be told from a new one.
 #[derive(Clone)]
 pub struct Gap {
     cause: GapCause,
@@ -286,12 +298,17 @@ impl Gap {
         self.cause
     }
 
-    /// The last time at which surely nothing was missing.
+    /// The last time at which nothing was missing, as far as can be known.
+    ///
+    /// Of a lost connection, when its peer was heard last. In a cluster, of a node that was not the right one any more, when the
+    /// nodes were asked last and still said that it was: of one that had lost sight of them, they say so for
+    /// `cluster-node-timeout` (15 s unless set).
     pub fn since(&self) -> SystemTime {
         self.since
     }
 
-    /// The time from which on nothing is missing any more.
+    /// The time from which on nothing is missing any more: after a lost connection, when the names were confirmed
+    /// again.
     pub fn until(&self) -> SystemTime {
         self.until
     }

@@ -59,7 +59,8 @@ const TURN: usize = 4096;
 
 /// A subscriber with a connection of its own.
 ///
-/// Made by [`Client::pubsub`](crate::Client::pubsub). It moves between tasks and threads freely;
+/// Made by [`Client::pubsub`](crate::Client::pubsub), and on one node of a cluster by
+/// [`ClusterClient::pubsub`](crate::ClusterClient::pubsub). (For a cluster's shard channels it is a [`ShardedPubSub`].) It moves between tasks and threads freely;
 /// [`handle`](Self::handle) gives a clone-able part that subscribes and unsubscribes from elsewhere. Dropping it
 /// closes its connection and blocks on nothing.
 ///
@@ -125,12 +126,18 @@ pub struct PubSub<P = Bytes, K = Plain> {
 /// read becomes a primary, or a node leaves. A server tells its subscribers that they lost a slot, if it can; otherwise
 /// they find out by the map of the slots, which is read again every [few seconds](crate::Config::topology_interval) and
 /// whenever something was lost. Where messages may be missing stands an [`Event::Gap`] that says why:
-/// [`SlotMoved`](GapCause::SlotMoved), [`Failover`](GapCause::Failover), [`NodeLeft`](GapCause::NodeLeft) or
-/// [`Disconnected`](GapCause::Disconnected). The server does not keep what is published while nobody is subscribed,
-/// and it takes some time to subscribe elsewhere, so that each move costs a gap.
+/// [`SlotMoved`](GapCause::SlotMoved), [`Failover`](GapCause::Failover), [`NodeLeft`](GapCause::NodeLeft),
+/// [`Relocated`](GapCause::Relocated) or [`Disconnected`](GapCause::Disconnected). The server does not keep what is
+/// published while nobody is subscribed, and it takes some time to subscribe elsewhere, so that each move costs a gap.
+/// What can be seen, how soon, and what cannot, is told [with the cluster](crate::cluster#the-promises-in-a-cluster).
 ///
-/// One that may stay in order for long: several channels of a slot are on the same connection, and each channel is on
-/// one connection at a time.
+/// Each channel is on one connection at a time, and all of a slot are on the same one, so that the messages of a slot stay in
+/// order. Between slots there is no order. A timeout is for the whole read, whatever number of nodes it is
+/// read from, and a node that is slow or gone holds up none of the others.
+///
+/// A channel that is not subscribed anywhere at the moment stays wanted, and its handler with it.
+/// [`subscriptions`](Self::subscriptions) says so. [`subscribe`](Self::subscribe) waits until a node has confirmed; if
+/// those that are asked refuse for 10 s, as its slot is nobody's, say, it fails with what the last one said.
 ///
 /// ```no_run
 /// # async fn example(cluster: tidings::ClusterClient) -> tidings::Result<()> {
@@ -266,7 +273,7 @@ impl<P: FromPayload, K: Kinds> PubSub<P, K> {
     }
 
     /// Waits until the server has answered a PING that is sent now; while a connection is being made, on that one.
-    /// It never shows up as an event.
+    /// It never shows up as an event. A [`ShardedPubSub`] asks all nodes that it reads from, and waits for all of them.
     ///
     /// # Errors
     ///
@@ -293,7 +300,8 @@ impl<P: FromPayload, K: Kinds> PubSub<P, K> {
         self.shared.with_names(|subscriptions| subscriptions.list())
     }
 
-    /// Why there is no connection at the moment, if an attempt to make one has failed.
+    /// Why there is no connection at the moment, if an attempt to make one has failed; of a [`ShardedPubSub`], to any of its
+    /// nodes.
     pub fn last_connect_error(&self) -> Option<Error> {
         self.shared.trouble()
     }

@@ -24,6 +24,6 @@ pub struct Stats {
     pub reconnects: u64,
     /// How long ago the last message came.
     pub last_message: Option<Duration>,
-    /// How long ago the server last answered a PING.
+    /// How long ago the server last answered a PING; of several, any of them.
     pub last_pong: Option<Duration>,
 }

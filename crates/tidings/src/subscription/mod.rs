@@ -35,7 +35,8 @@ use hub::Seat;
 /// A light subscriber: its own stream and its own queue, over one connection that all of a client's share.
 ///
 /// Made by [`Client::subscribe`](crate::Client::subscribe), [`psubscribe`](crate::Client::psubscribe) and
-/// [`ssubscribe`](crate::Client::ssubscribe). There may be as many as you like in a process, of the same names too:
+/// [`ssubscribe`](crate::Client::ssubscribe), and by those of a [`ClusterClient`](crate::ClusterClient), whose shard channels
+/// follow their slots. There may be as many as you like in a process, of the same names too:
 /// the server sees one subscription for each name, from the first that wants it to the last that is dropped.
 /// Payloads are shared, not copied for each.
 ///

@@ -61,20 +61,22 @@ impl Verb {
 #[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum GapCause {
-    /// The connection was lost and made again.
+    /// The connection was lost and made again: to the same server, or in a cluster to another node that does as well.
     Disconnected,
     /// A queue was full.
     Overflow,
-    /// The slot of a shard channel moved to another node.
+    /// The slot of a shard channel is with another shard.
     SlotMoved,
-    /// A primary failed over.
+    /// A primary failed over: another node of the shard has taken its place, planned or not, or serves in its place until
+    /// that has happened. With sentinels, they name another primary.
     Failover,
-    /// The node left the cluster or its shard, or the other nodes agreed that it failed.
+    /// The node left the cluster or its shard (a replica that has got another primary), or the other nodes agreed that it
+    /// failed. It may be there still and answer, cut off from the others.
     NodeLeft,
     /// A shard channel went to a node of its shard that is to be preferred: a replica that has come, or the primary
-    /// that can be reached again.
+    /// that can be reached again. Nothing had failed; what was published on the way is missing.
     Relocated,
-    /// The node has joined the cluster, and was not listened to before.
+    /// The node has joined the cluster, and was not listened to before: of what comes from all nodes.
     NodeJoined,
     /// Nodes of the cluster had lost touch with each other for a moment: what was published at one of them may not have
     /// reached the node that is listened to.
