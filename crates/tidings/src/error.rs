@@ -333,11 +333,12 @@ impl From<ArgError> for Error {
 
 impl From<ServerError> for Error {
     fn from(server: ServerError) -> Self {
-        Self::new(
-            ErrorKind::Server,
-            format!("the server answered: {}", server.message()),
-        )
-        .with_server(server)
+        let hint = match server.code() {
+            "MOVED" => " (this is a node of a cluster, for which there is ClusterClient)",
+            _ => "",
+        };
+        let text = format!("the server answered: {}{hint}", server.message());
+        Self::new(ErrorKind::Server, text).with_server(server)
     }
 }
 

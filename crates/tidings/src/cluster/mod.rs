@@ -243,7 +243,7 @@ impl ClusterClient {
     /// Makes a [`PubSub`](crate::PubSub): a subscriber of channels and patterns with a connection of its own to one node.
     /// Nothing is sent before it is awaited.
     ///
-    /// In a cluster what is published anywhere reaches the subscribers of all nodes. The node is a random one, and another
+    /// In a cluster what is published anywhere reaches the subscribers of all nodes. The node is a random primary, and another
     /// one after each loss; it is left when it leaves the cluster or the others have agreed that it failed. The builder's
     /// [`node`](PubSubBuilder::node) fixes it, and [`read_from_replicas`](PubSubBuilder::read_from_replicas) makes it a
     /// replica.
@@ -284,6 +284,14 @@ impl ClusterClient {
     /// [`read_from_replicas`](PubSubBuilder::read_from_replicas) of the builder has it read from a replica of each shard, and
     /// from the primary where there is none. Its connections, one for each node in use, count as one of
     /// [`max_own_connections`](crate::Config::max_own_connections).
+    ///
+    /// There are no patterns:
+    ///
+    /// ```compile_fail,E0271
+    /// fn patterns(cluster: tidings::ClusterClient) {
+    ///     let builder = cluster.sharded_pubsub().patterns("room:*");
+    /// }
+    /// ```
     pub fn sharded_pubsub(&self) -> PubSubBuilder<Bytes, Sharded> {
         PubSubBuilder::new(Home::Nodes(NodesChoice {
             cluster: self.clone(),

@@ -413,9 +413,18 @@ impl State<Fanout> {
         for line in lines {
             let fence = self.outlet.reserve_fence(line);
             self.outlet.at_fence(line, fence, Due::Leave(number));
+        }
+        self.wake_fencing();
+        answered
+    }
+
+    /// Lets those tasks look that have a fence to send: nothing else may happen on their connections for long.
+    fn wake_fencing(&mut self) {
+        let fences = self.outlet.fences.iter();
+        let fencing = fences.filter_map(|(line, fences)| fences.next.map(|_| *line));
+        for line in fencing.collect::<Vec<_>>() {
             self.wake_line(line);
         }
-        answered
     }
 }
 
@@ -445,6 +454,7 @@ impl Shared<Fanout> {
             let open = state.check_open();
             let fanout = &mut state.outlet;
             let answer = open.map(|()| fanout.join(id, queue, kind, names, &mut state.names));
+            state.wake_fencing();
             (id, answer)
         })
     }

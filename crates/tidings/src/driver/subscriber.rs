@@ -388,6 +388,15 @@ pub(crate) fn outcome(mut refused: Vec<(Blob, ServerError)>, charset: Charset) -
         format!(" (and {more} more)")
     };
     let name = shown(&name, charset);
-    let text = format!("the server refused {name}{others}: {}", error.message());
+    let hint = match error.code() {
+        "MOVED" => {
+            " (another node has its slot: sharded_pubsub and ssubscribe of a ClusterClient go there)"
+        }
+        _ => "",
+    };
+    let text = format!(
+        "the server refused {name}{others}: {}{hint}",
+        error.message()
+    );
     Err(Error::new(ErrorKind::Server, text).with_server(error))
 }

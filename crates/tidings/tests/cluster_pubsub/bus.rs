@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use tidings::{Config, Event, Gap, GapCause, SubscriptionKind};
+use tidings::{Config, Event, Gap, GapCause};
 use tidings_testkit::{Binary, Cluster, ClusterNode};
 
 use crate::faced::Case;
@@ -129,7 +129,7 @@ async fn sh_06_what_did_not_reach_a_replica_over_the_cluster_bus_is_a_gap(case: 
     let elsewhere = (0..).map(|n| format!("elsewhere:{n}"));
     let is_elsewhere = |channel: &String| case.cluster.owner_of_key(channel) != owner;
     let elsewhere = elsewhere.into_iter().find(is_elsewhere).expect("one");
-    let subscription = client.subscription(SubscriptionKind::Shard, ["news".to_owned(), elsewhere]);
+    let subscription = client.ssubscribe(["news".to_owned(), elsewhere]);
     let mut subscription = subscription.await.expect("it subscribes");
     published(&owner, "SPUBLISH", "news", 1);
     let first = next(&mut subscription).await;

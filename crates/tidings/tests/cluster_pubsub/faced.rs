@@ -4,12 +4,13 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
-use tidings::Config;
+use tidings::{Config, Error, IntoClusterConfig};
 use tidings_testkit::{Binary, Cluster, Protocol};
 
 use crate::clusters::{self, binaries, runtime};
 use crate::faces::Face;
 use crate::faces::cluster::ClusterClient;
+use crate::faces::receiver::Receiver;
 
 /// A cluster, the protocol to speak to it, and the face to do so.
 pub(crate) struct Case {
@@ -24,6 +25,16 @@ impl Case {
 
     pub(crate) async fn client_with(&self, config: Config) -> ClusterClient {
         ClusterClient::connect(self.face, config).await
+    }
+
+    /// Why one cannot connect like this.
+    pub(crate) async fn refusal(&self, nodes: impl IntoClusterConfig) -> Error {
+        let connected = ClusterClient::can_connect(self.face, nodes).await;
+        connected.expect_err("it is refused")
+    }
+
+    pub(crate) fn receiver(&self) -> Receiver {
+        self.face.receiver()
     }
 }
 

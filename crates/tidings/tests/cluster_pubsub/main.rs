@@ -7,6 +7,8 @@ mod faced;
 #[path = "../faces/mod.rs"]
 mod faces;
 mod one_node;
+mod refused;
+mod seeing;
 mod sharded;
 mod subscriptions;
 #[path = "../support/mod.rs"]

@@ -3,11 +3,9 @@
 use std::ops::Deref;
 
 use tidings::{
-    Bytes, Commands, Config, OneNode, Result, Senders, Sharded, SubscriptionKind, ToArg, ToArgs,
-    blocking,
+    Bytes, Commands, Config, IntoClusterConfig, OneNode, Result, Sharded, ToArg, blocking,
 };
 
-use super::subscription::{Subscription, SubscriptionBuilder};
 use super::waiting::here;
 use super::{Face, PubSubBuilder};
 
@@ -38,6 +36,14 @@ impl ClusterClient {
         Self { face, commands }
     }
 
+    /// Whether one can connect like this.
+    pub(crate) async fn can_connect(face: Face, nodes: impl IntoClusterConfig) -> Result<()> {
+        match face {
+            Face::Asynchronous => tidings::ClusterClient::connect(nodes).await.map(drop),
+            Face::Blocking => here(|| blocking::ClusterClient::connect(nodes)).map(drop),
+        }
+    }
+
     pub(crate) fn pubsub(&self) -> PubSubBuilder<Bytes, OneNode> {
         match &self.face {
             Faced::Asynchronous(client) => PubSubBuilder::Asynchronous(client.pubsub()),
@@ -63,44 +69,6 @@ impl ClusterClient {
         match &self.face {
             Faced::Asynchronous(client) => client.spublish(channel, payload).await,
             Faced::Blocking(client) => here(|| client.spublish(channel, payload)),
-        }
-    }
-
-    /// A light subscriber.
-    pub(crate) async fn subscription<S>(
-        &self,
-        kind: SubscriptionKind,
-        names: impl ToArgs<S>,
-    ) -> Result<Subscription> {
-        let builder = match &self.face {
-            Faced::Asynchronous(client) => SubscriptionBuilder::Asynchronous(match kind {
-                SubscriptionKind::Channel => client.subscribe(names),
-                SubscriptionKind::Pattern => client.psubscribe(names),
-                SubscriptionKind::Shard => client.ssubscribe(names),
-            }),
-            Faced::Blocking(client) => SubscriptionBuilder::Blocking(match kind {
-                SubscriptionKind::Channel => client.subscribe(names),
-                SubscriptionKind::Pattern => client.psubscribe(names),
-                SubscriptionKind::Shard => client.ssubscribe(names),
-            }),
-        };
-        builder.await
-    }
-
-    /// Subscribes shard channels of a receiver.
-    pub(crate) async fn ssubscribe_senders(&self, senders: impl Senders) -> Result<()> {
-        let senders = senders.into_senders();
-        match &self.face {
-            Faced::Asynchronous(client) => client.ssubscribe(senders).await,
-            Faced::Blocking(client) => here(|| client.ssubscribe(senders)),
-        }
-    }
-
-    /// Ends that.
-    pub(crate) async fn sunsubscribe(&self, senders: impl Senders) -> Result<()> {
-        match &self.face {
-            Faced::Asynchronous(client) => client.sunsubscribe(senders).await,
-            Faced::Blocking(client) => here(|| client.sunsubscribe(senders)),
         }
     }
 }

@@ -18,12 +18,18 @@ pub(crate) enum Receiver<P = Bytes> {
     Blocking(blocking::Receiver<P>),
 }
 
+impl Face {
+    pub(crate) fn receiver(self) -> Receiver {
+        match self {
+            Self::Asynchronous => Receiver::Asynchronous(tidings::Receiver::new()),
+            Self::Blocking => Receiver::Blocking(blocking::Receiver::new()),
+        }
+    }
+}
+
 impl Case {
     pub(crate) fn receiver(&self) -> Receiver {
-        match self.face {
-            Face::Asynchronous => Receiver::Asynchronous(tidings::Receiver::new()),
-            Face::Blocking => Receiver::Blocking(blocking::Receiver::new()),
-        }
+        self.face.receiver()
     }
 
     pub(crate) fn receiver_builder(&self) -> ReceiverBuilder {

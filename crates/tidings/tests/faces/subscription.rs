@@ -9,6 +9,7 @@ use tidings::{
     SubscriptionKind, ToArgs, blocking,
 };
 
+use super::cluster::{ClusterClient, Faced as FacedCluster};
 use super::waiting::here;
 use super::{Client, Faced};
 use crate::support::Reads;
@@ -22,6 +23,8 @@ pub(crate) trait Subscribes<Marker>: SubscribeTo<Marker> + Sized {
     type Both;
 
     fn on(self, client: &Client, kind: SubscriptionKind) -> Self::Both;
+
+    fn on_cluster(self, client: &ClusterClient, kind: SubscriptionKind) -> Self::Both;
 }
 
 /// The method of a client for this kind.
@@ -48,6 +51,17 @@ impl<S, T: ToArgs<S>> Subscribes<Names<S>> for T {
             }
         }
     }
+
+    fn on_cluster(self, client: &ClusterClient, kind: SubscriptionKind) -> SubscriptionBuilder {
+        match &client.face {
+            FacedCluster::Asynchronous(client) => {
+                SubscriptionBuilder::Asynchronous(subscribed!(client, kind, self))
+            }
+            FacedCluster::Blocking(client) => {
+                SubscriptionBuilder::Blocking(subscribed!(client, kind, self))
+            }
+        }
+    }
 }
 
 impl<T: Senders> Subscribes<SendersOf> for T {
@@ -62,16 +76,26 @@ impl<T: Senders> Subscribes<SendersOf> for T {
             }
         }
     }
+
+    fn on_cluster(self, client: &ClusterClient, kind: SubscriptionKind) -> Waits<()> {
+        match client.face.clone() {
+            FacedCluster::Asynchronous(client) => Box::pin(subscribed!(client, kind, self)),
+            FacedCluster::Blocking(client) => {
+                let senders = self.into_senders();
+                Box::pin(async move { here(|| subscribed!(client, kind, senders)) })
+            }
+        }
+    }
 }
 
 /// Methods that end what senders have subscribed.
 macro_rules! unsubscribing {
-    ($($method:ident)+) => {
+    ($faced:ident: $($method:ident)+) => {
         $(
             pub(crate) async fn $method(&self, senders: impl Senders) -> Result<()> {
                 match &self.face {
-                    Faced::Asynchronous(client) => client.$method(senders).await,
-                    Faced::Blocking(client) => here(|| client.$method(senders)),
+                    $faced::Asynchronous(client) => client.$method(senders).await,
+                    $faced::Blocking(client) => here(|| client.$method(senders)),
                 }
             }
         )+
@@ -91,7 +115,23 @@ impl Client {
         channels.on(self, SubscriptionKind::Shard)
     }
 
-    unsubscribing! { unsubscribe punsubscribe sunsubscribe }
+    unsubscribing! { Faced: unsubscribe punsubscribe sunsubscribe }
+}
+
+impl ClusterClient {
+    pub(crate) fn subscribe<M, T: Subscribes<M>>(&self, channels: T) -> T::Both {
+        channels.on_cluster(self, SubscriptionKind::Channel)
+    }
+
+    pub(crate) fn psubscribe<M, T: Subscribes<M>>(&self, patterns: T) -> T::Both {
+        patterns.on_cluster(self, SubscriptionKind::Pattern)
+    }
+
+    pub(crate) fn ssubscribe<M, T: Subscribes<M>>(&self, channels: T) -> T::Both {
+        channels.on_cluster(self, SubscriptionKind::Shard)
+    }
+
+    unsubscribing! { FacedCluster: unsubscribe punsubscribe sunsubscribe }
 }
 
 #[derive(Debug)]

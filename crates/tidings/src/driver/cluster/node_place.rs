@@ -9,7 +9,7 @@ use tidings_proto::pubsub::GapCause;
 use tokio::sync::watch;
 use tokio::time;
 
-use super::{BusLosses, Cluster, Follower, Heard, Routes};
+use super::{BusLosses, Cluster, Follower, Heard, NodeLink, Routes};
 use crate::config::{self, Config};
 use crate::driver::place::Departure;
 use crate::driver::supervise::{self, Connected};
@@ -111,7 +111,16 @@ impl NodePlace {
         }
         let mut but = failed.to_vec();
         but.extend(self.last().node.clone());
-        let link = routes.any_link(self.access, fastrand::usize(..), &but);
+        let turn = fastrand::usize(..);
+        let mut link = routes.any_link(self.access, turn, &but);
+        let is_replica = |link: &Arc<NodeLink>| {
+            let node = routes.map().node_at(link.address());
+            node.is_some_and(|node| !node.is_primary())
+        };
+        if self.access == Access::ReadFromReplica && !link.is_some_and(is_replica) {
+            // Rather the same replica again than a primary.
+            link = routes.any_link(self.access, turn, failed);
+        }
         let link = link.ok_or_else(|| Error::connection("no node of the cluster is known"))?;
         Ok(link.address().clone())
     }
