@@ -10,6 +10,7 @@ use tidings_testkit::{Binary, Cluster, Protocol};
 use crate::clusters::{self, binaries, runtime};
 use crate::faces::Face;
 use crate::faces::cluster::ClusterClient;
+use crate::lent::Lent;
 
 /// A cluster, the protocol to speak to it, and the face to do so.
 pub(crate) struct Case {
@@ -51,10 +52,32 @@ pub(crate) fn with_replicas(binary: &Binary) -> Arc<Cluster> {
     Arc::new(cluster.start_or_panic())
 }
 
+/// What a case runs on.
+pub(crate) struct Setup {
+    cluster: Arc<Cluster>,
+    /// The cluster is others' afterwards.
+    lent: Option<Lent>,
+}
+
+impl From<Arc<Cluster>> for Setup {
+    fn from(cluster: Arc<Cluster>) -> Self {
+        let lent = None;
+        Self { cluster, lent }
+    }
+}
+
+impl From<Lent> for Setup {
+    fn from(lent: Lent) -> Self {
+        let cluster = lent.cluster();
+        let lent = Some(lent);
+        Self { cluster, lent }
+    }
+}
+
 /// Runs a case on a cluster of each of the [binaries], in alternating protocols: each is spoken with each face.
-pub(crate) fn run<F: Future<Output = ()>>(
+pub(crate) fn run<S: Into<Setup>, F: Future<Output = ()>>(
     face: Face,
-    start: impl Fn(&Binary) -> Arc<Cluster>,
+    start: impl Fn(&Binary) -> S,
     test: impl Fn(Case) -> F,
 ) {
     let mut protocols = Protocol::ALL.into_iter().cycle();
@@ -67,15 +90,16 @@ pub(crate) fn run<F: Future<Output = ()>>(
 }
 
 /// Runs a case on a cluster of this one.
-pub(crate) fn run_on<F: Future<Output = ()>>(
+pub(crate) fn run_on<S: Into<Setup>, F: Future<Output = ()>>(
     binary: &Binary,
     protocol: Protocol,
     face: Face,
-    start: impl Fn(&Binary) -> Arc<Cluster>,
+    start: impl Fn(&Binary) -> S,
     test: impl Fn(Case) -> F,
 ) {
     println!("on {binary}, {protocol:?}");
-    let cluster = start(binary);
+    let Setup { cluster, lent } = start(binary).into();
     let case = clusters::Case { cluster, protocol };
     runtime().block_on(test(Case { case, face }));
+    drop(lent);
 }
