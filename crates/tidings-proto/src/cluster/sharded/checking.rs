@@ -102,6 +102,7 @@ impl ShardedSubscriptions {
         if self.refresh_at.is_some_and(|at| at <= now) {
             self.refresh_at = None;
             self.refresh = true;
+            self.plan_further_look();
         }
         self.unpark(now);
         self.close_idle(now);
@@ -115,6 +116,7 @@ impl ShardedSubscriptions {
             for name in unconfirmed {
                 self.move_if_elsewhere(id, &name);
             }
+            let is_succeeded = worst == Fit::Wrong && self.is_succeeded(id);
             let Some(line) = self.lines.get_mut(&id) else {
                 continue;
             };
@@ -125,7 +127,7 @@ impl ShardedSubscriptions {
             }
             let since = *line.wrong_since.get_or_insert(as_of);
             let is_certain = as_of.saturating_duration_since(since) >= CERTAIN;
-            if worst == Fit::Gone || is_certain {
+            if worst == Fit::Gone || is_certain || is_succeeded {
                 let right_as_of = line.right_as_of;
                 let cause = match worst {
                     Fit::Gone => GapCause::NodeLeft,
@@ -138,6 +140,25 @@ impl ShardedSubscriptions {
             }
         }
         self.look_for_better();
+    }
+
+    /// Whether a replica of the primary that a line is connected to has taken its slots over. Until the map lists the former
+    /// primary as a replica it may take seconds, and nothing reaches it: there is nothing to be gained by waiting.
+    fn is_succeeded(&self, id: LineId) -> bool {
+        let Some(line) = self.lines.get(&id) else {
+            return false;
+        };
+        let is_here = |node: &Node| *node.address() == line.address;
+        let is_successor = |node: &Node| {
+            let mut companions = line.companions.iter();
+            !is_here(node) && companions.any(|other| other.is_same_as(node))
+        };
+        let mut names = line.subscriptions.each_wanted(KIND);
+        line.primary.as_ref().is_some_and(is_here)
+            && names.any(|(name, _)| {
+                let shard = self.map.shard(Slot::of_key(name));
+                shard.and_then(Shard::primary).is_some_and(is_successor)
+            })
     }
 
     /// The worst fit of what is confirmed on a line, and those of the others that are not where they belong.
