@@ -207,16 +207,16 @@ pub(crate) fn fresh(what: &str) -> String {
     format!("{what}{}", COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// Fresh names in slots of this primary, none of them in this slot.
+/// Fresh names in slots of this primary, but not in this slot.
 pub(crate) fn channels_of(
     cluster: &Cluster,
     primary: &ClusterNode,
-    but: u16,
+    but: Option<u16>,
     count: usize,
 ) -> Vec<String> {
     let owns = |name: &String| cluster.owner_of(slot_of(name)).id() == primary.id();
     let names = std::iter::repeat_with(|| fresh("news"));
-    let names = names.filter(|name| slot_of(name) != but && owns(name));
+    let names = names.filter(|name| Some(slot_of(name)) != but && owns(name));
     names.take(count).collect()
 }
 

@@ -20,9 +20,6 @@ on_both_faces! {
     sh_05_the_replica_of_a_killed_primary_is_read_from_before_its_promotion_and_behind_it,
 }
 
-/// No slot: names may be in any of a primary's.
-const NONE: u16 = u16::MAX;
-
 async fn sh_05_a_graceful_failover_is_followed(case: Case) {
     is_followed(&case, Failover::Graceful).await;
 }
@@ -54,8 +51,8 @@ async fn is_followed(case: &Case, how: Failover) {
     let client = case.client().await;
     let cluster = &case.cluster;
     let [primary, replica, other] = shard(cluster, how);
-    let channels = channels_of(cluster, &primary, NONE, 3);
-    let staying = channels_of(cluster, &other, NONE, 1);
+    let channels = channels_of(cluster, &primary, None, 3);
+    let staying = channels_of(cluster, &other, None, 1);
     let mut books = Books::new();
     let builder = client.sharded_pubsub().channels(&channels[1..]);
     let mut pubsub = builder.channels(&staying).await.expect("it opens");
@@ -122,8 +119,8 @@ async fn sh_05_the_replica_of_a_killed_primary_is_read_from_before_its_promotion
     let client = case.client().await;
     let cluster = &case.cluster;
     let [primary, replica, other] = shard(cluster, Failover::Takeover);
-    let channels = channels_of(cluster, &primary, NONE, 2);
-    let staying = channels_of(cluster, &other, NONE, 1);
+    let channels = channels_of(cluster, &primary, None, 2);
+    let staying = channels_of(cluster, &other, None, 1);
     let mut books = Books::new();
     let builder = client.sharded_pubsub().channels(&channels);
     let mut pubsub = builder.channels(&staying).await.expect("it opens");

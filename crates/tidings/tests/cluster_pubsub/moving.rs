@@ -72,7 +72,7 @@ async fn is_followed(case: &Case, way: Way, from_replicas: bool) {
     let ends = ends(cluster, slot);
     let staying = ends
         .iter()
-        .flat_map(|node| channels_of(cluster, node, slot, 1));
+        .flat_map(|node| channels_of(cluster, node, Some(slot), 1));
     let staying: Vec<String> = staying.collect();
     let [source, target, _] = ends;
     let reader_of = |node: &Arc<ClusterNode>| match from_replicas {
@@ -134,7 +134,7 @@ async fn sh_05_a_slot_that_comes_back_at_once_is_heard_again(case: Case) {
     let channel = &fresh("back");
     let slot = slot_of(channel);
     let [source, target, _] = ends(cluster, slot);
-    let staying = channels_of(cluster, &source, slot, 1);
+    let staying = channels_of(cluster, &source, Some(slot), 1);
     let mut books = Books::new();
     let builder = client.sharded_pubsub().channels(&staying);
     let mut pubsub = builder.channels(channel).await.expect("it opens");
@@ -253,7 +253,7 @@ async fn sh_05_a_node_that_joins_takes_slots_and_leaves_again_is_followed_both_t
     let channel = &fresh("newcomer");
     let slot = slot_of(channel);
     let [source, ..] = ends(cluster, slot);
-    let staying = channels_of(cluster, &source, slot, 1);
+    let staying = channels_of(cluster, &source, Some(slot), 1);
     let mut books = Books::new();
     let builder = client.sharded_pubsub().channels(&staying);
     let mut pubsub = builder.channels(channel).await.expect("it opens");
