@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use tidings_testkit::{Binary, Cluster, ClusterNode, eventually};
 
+use crate::faced::{Setup, Start};
+
 /// Nodes are taken for failed after this long: a busy machine does not stand still for so long.
 pub(crate) const NODE_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -45,9 +47,17 @@ impl Lent {
         await_replicas(cluster_there);
         Self(cluster)
     }
+}
 
-    pub(crate) fn cluster(&self) -> Arc<Cluster> {
-        self.0.clone().expect("it has been started")
+impl Start for Lent {
+    const TAKES_LONG: bool = true;
+}
+
+impl From<Lent> for Setup {
+    fn from(lent: Lent) -> Self {
+        let cluster = lent.0.clone().expect("it has been started");
+        let held = Some(Box::new(lent) as _);
+        Self { cluster, held }
     }
 }
 
