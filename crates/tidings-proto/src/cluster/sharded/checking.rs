@@ -255,3 +255,34 @@ impl ShardedSubscriptions {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::{Access, testing::map};
+
+    #[test]
+    fn a_former_primary_is_succeeded_by_a_replica_of_its_own_and_by_nobody_else() {
+        let now = Instant::now();
+        let before = map(&["0-16383: a primary online, b replica online"]);
+        let mut names = ShardedSubscriptions::new(before.clone(), Access::Write, 0, now);
+        names.subscribe(vec![Blob::copy_from(b"news")]);
+        let line = names.poll_open(now).expect("it is to be connected").line;
+        names.opened(line, now);
+        let mut is_succeeded = |map: SlotMap| {
+            names.map = map;
+            names.is_succeeded(line)
+        };
+        assert!(!is_succeeded(before));
+        // The former one is not known as a replica yet.
+        assert!(is_succeeded(map(&[
+            "0-16383: b primary online",
+            ": a primary online"
+        ])));
+        // Slots that have moved are announced.
+        assert!(!is_succeeded(map(&[
+            "0-16383: c primary online",
+            ": a primary online, b replica online"
+        ])));
+    }
+}
