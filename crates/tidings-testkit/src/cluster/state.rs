@@ -168,7 +168,8 @@ fn picture(view: &View, nodes: &[Arc<ClusterNode>]) -> Picture {
 }
 
 impl Cluster {
-    /// Waits until all agree, and the slots of a range are this node's.
+    /// Waits until all agree, the slots of a range are this node's, and all have heard that from itself. Who has not would take its
+    /// word for a new one later, when the slots may be another's already, whose epoch need not be newer.
     #[track_caller]
     pub(super) fn await_owner(&self, slots: &RangeInclusive<u16>, owner: &ClusterNode) {
         self.await_that(|| {
@@ -176,6 +177,13 @@ impl Cluster {
             for slot in slots.clone() {
                 if view.owner_of(slot).is_none_or(|(_, id)| id != owner.id()) {
                     return Err(format!("slot {slot} is not {owner}'s"));
+                }
+            }
+            let epoch = view.myself().map(|myself| myself.epoch);
+            for (node, view) in self.views() {
+                let known = view.members.get(owner.id());
+                if known.map(|owner| owner.epoch) != epoch {
+                    return Err(format!("{node} has not heard the newest of {owner}"));
                 }
             }
             Ok(())

@@ -110,6 +110,7 @@ impl ShardedSubscriptions {
         if self.refresh_at.is_some_and(|at| at <= now) {
             self.refresh_at = None;
             self.refresh = true;
+            self.plan_further_look();
         }
         self.unpark(now);
         self.close_idle(now);
@@ -123,6 +124,7 @@ impl ShardedSubscriptions {
             for name in unconfirmed {
                 self.move_if_elsewhere(id, &name);
             }
+            let is_succeeded = worst == Fit::Wrong && self.is_succeeded(id);
             let Some(line) = self.lines.get_mut(&id) else {
                 continue;
             };
@@ -133,7 +135,7 @@ impl ShardedSubscriptions {
             }
             let since = *line.wrong_since.get_or_insert(as_of);
             let is_certain = as_of.saturating_duration_since(since) >= CERTAIN;
-            if worst == Fit::Gone || is_certain {
+            if worst == Fit::Gone || is_certain || is_succeeded {
                 let right_as_of = line.right_as_of;
                 let cause = match worst {
                     Fit::Gone => GapCause::NodeLeft,
@@ -146,6 +148,25 @@ impl ShardedSubscriptions {
             }
         }
         self.look_for_better();
+    }
+
+    /// Whether a replica of the primary that a line is connected to has taken its slots over. Until the map lists the former
+    /// primary as a replica it may take seconds, and nothing reaches it: there is nothing to be gained by waiting.
+    fn is_succeeded(&self, id: LineId) -> bool {
+        let Some(line) = self.lines.get(&id) else {
+            return false;
+        };
+        let is_here = |node: &Node| *node.address() == line.address;
+        let is_successor = |node: &Node| {
+            let mut companions = line.companions.iter();
+            !is_here(node) && companions.any(|other| other.is_same_as(node))
+        };
+        let mut names = line.subscriptions.each_wanted(KIND);
+        line.primary.as_ref().is_some_and(is_here)
+            && names.any(|(name, _)| {
+                let shard = self.map.shard(Slot::of_key(name));
+                shard.and_then(Shard::primary).is_some_and(is_successor)
+            })
     }
 
     /// The worst fit of what is confirmed on a line, and those of the others that are not where they belong.
@@ -240,5 +261,36 @@ impl ShardedSubscriptions {
                 self.move_on(id, name);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::{Access, testing::map};
+
+    #[test]
+    fn a_former_primary_is_succeeded_by_a_replica_of_its_own_and_by_nobody_else() {
+        let now = Instant::now();
+        let before = map(&["0-16383: a primary online, b replica online"]);
+        let mut names = ShardedSubscriptions::new(before.clone(), Access::Write, 0, now);
+        names.subscribe(vec![Blob::copy_from(b"news")]);
+        let line = names.poll_open(now).expect("it is to be connected").line;
+        names.opened(line, now);
+        let mut is_succeeded = |map: SlotMap| {
+            names.map = map;
+            names.is_succeeded(line)
+        };
+        assert!(!is_succeeded(before));
+        // The former one is not known as a replica yet.
+        assert!(is_succeeded(map(&[
+            "0-16383: b primary online",
+            ": a primary online"
+        ])));
+        // Slots that have moved are announced.
+        assert!(!is_succeeded(map(&[
+            "0-16383: c primary online",
+            ": a primary online, b replica online"
+        ])));
     }
 }

@@ -18,8 +18,14 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// So often it is sent elsewhere before, at least.
 const REDIRECTIONS: u32 = 32;
 
-/// When the map is read once more after a server has ended a subscription: not all nodes may know by then.
-const SECOND_LOOK: Duration = Duration::from_secs(1);
+/// When the map is read again after a server has ended a subscription: not all nodes know at once. Until they do a former primary
+/// that has granted the subscription again is taken for the right one, and what is published at its successor may pass it by.
+const FURTHER_LOOKS: [Duration; 4] = [
+    Duration::from_millis(100),
+    Duration::from_millis(250),
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+];
 
 impl ShardedSubscriptions {
     /// Takes what came of a line's connection.
@@ -58,7 +64,8 @@ impl ShardedSubscriptions {
                     home.sure_at = (!is_primary).then_some(line.right_as_of);
                 }
                 self.refresh = true;
-                self.refresh_at = self.now.checked_add(SECOND_LOOK);
+                self.ended_at = Some(self.now);
+                self.plan_further_look();
                 self.events.push_back(SubscriptionEvent::Revoked { name });
             }
             SubscriptionEvent::Done { op, refused } => self.done(id, op, refused),
@@ -75,6 +82,21 @@ impl ShardedSubscriptions {
                 });
             }
             missed @ SubscriptionEvent::Missed { .. } => self.events.push_back(missed),
+        }
+    }
+
+    /// Plans the next look at the map after a server has ended a subscription.
+    pub(super) fn plan_further_look(&mut self) {
+        let Some(ended_at) = self.ended_at else {
+            return;
+        };
+        let mut looks = FURTHER_LOOKS.iter().map(|after| ended_at + *after);
+        match looks.find(|at| *at > self.now) {
+            Some(next) => {
+                let planned = self.refresh_at.into_iter().chain([next]);
+                self.refresh_at = planned.min();
+            }
+            None => self.ended_at = None,
         }
     }
 

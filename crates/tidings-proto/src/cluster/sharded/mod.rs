@@ -76,6 +76,8 @@ pub struct ShardedSubscriptions {
     refresh: bool,
     /// When the map is to be read again.
     refresh_at: Option<Instant>,
+    /// When a server last ended a subscription, while the map is read again for that.
+    ended_at: Option<Instant>,
     closed: VecDeque<LineId>,
     stirred: BTreeSet<LineId>,
     /// There may be something to open or to close, or an earlier timeout.
@@ -147,6 +149,7 @@ impl ShardedSubscriptions {
             moved: VecDeque::new(),
             refresh: false,
             refresh_at: None,
+            ended_at: None,
             closed: VecDeque::new(),
             stirred: BTreeSet::new(),
             has_changed: false,

@@ -270,6 +270,8 @@ impl ShardedSubscriptions {
                     GapCause::Relocated => GapCause::Relocated,
                     // What a primary does not serve any more a replica does.
                     _ if home.was_primary => GapCause::Failover,
+                    // A replica has ended it whose primary still is that of the shard: it has gone to another one.
+                    GapCause::Failover if home.primary_was(to) => GapCause::NodeLeft,
                     _ => cause,
                 }
             }
@@ -288,6 +290,12 @@ impl Home {
             self.saw_failover |= failed_over_at.is_some_and(|at| at >= self.came_at);
             self.companions = Arc::clone(&line.companions);
         }
+    }
+
+    /// Whether this was the primary of the shard when it was left.
+    fn primary_was(&self, address: &Address) -> bool {
+        let mut companions = self.companions.iter();
+        companions.any(|node| node.is_primary() && node.address() == address)
     }
 }
 
