@@ -12,6 +12,7 @@
 //! | a primary failed over, or died and its replica serves | in the same ways, and by the lost connection | `Failover` |
 //! | a node left, or the others agreed that it failed, or a replica got another primary | the nodes are asked | `NodeLeft` |
 //! | a node of the shard that is to be preferred can be reached again | the nodes are asked | `Relocated` |
+//! | nodes had lost touch with each other, and what one of them published may not have reached the one that is read | that one is asked since when it has heard each of the others | `Partitioned` |
 //! | a primary is new, whose keys or commands are listened to | the nodes are asked | `NodeJoined` |
 //!
 //! What a node says itself is acted on in milliseconds. Nodes are asked whenever something was lost or sent elsewhere, and as
@@ -24,12 +25,15 @@
 //! over the cluster bus. The bus numbers nothing and acknowledges nothing, and the subscriber's own connection works whatever
 //! becomes of the bus. So there are limits to what a client can know, whichever it is:
 //!
-//! - **A node that has lost sight of the others is found when they have agreed that it failed**: after
+//! - **A node that has lost sight of the others is left when they have agreed that it failed**: after
 //!   `cluster-node-timeout` (15 s unless set), and the topology interval. Until then it answers every PING and delivers what is
-//!   published at itself, so that the gap may stand behind messages that came after the loss, and
-//!   [`since`](crate::Gap::since) may be later than the loss by as much.
-//! - **One that is cut off for a shorter time is found by nobody**: what the bus has lost meanwhile is missing without a
-//!   gap.
+//!   published at itself, so that the gap may stand behind messages that came after the loss.
+//! - **One that was cut off for a shorter time is found when it hears the others again.** They have connected to it anew then, and
+//!   what they published in between is missing. So the node is asked at each topology interval since when it has had a connection from
+//!   each of them (`TIME` and `CLUSTER LINKS`, since 7.0), and a gap tells of it, behind the messages that came first. An
+//!   older server does not tell; where the user may not run these commands, what the bus has lost is missing without a gap.
+//! - **[`since`](crate::Gap::since) may be later than the loss**, by up to `cluster-node-timeout`: the connection between two
+//!   nodes may be dead, and both of them take it for a quiet one.
 //! - **What was sent just before a gap may come again behind it.** When a subscriber goes on at another node that gets the same
 //!   messages over the bus, it waits until 100 ms after it has left the one before; on a network without trouble they take 20 ms,
 //!   43 at most as measured. If the bus takes longer, on a machine that has no CPU time, or as a process stood
