@@ -2,12 +2,11 @@
 //! process.
 #![cfg(target_os = "linux")]
 
-use std::fs;
+mod footprint;
 
+use footprint::{MIB, growth};
 use tidings::ClusterClient;
 use tidings_testkit::{Cluster, Protocol};
-
-const MIB: u64 = 1 << 20;
 
 const COMMANDS: u64 = 1_000_000;
 
@@ -16,25 +15,6 @@ const NOTED: u64 = COMMANDS * (2 + 16);
 
 /// What allocators, buffers of the connections and threads may take beside commands and replies.
 const SLACK: u64 = 36 * MIB;
-
-/// A figure of this process's memory: `VmRSS` now, `VmHWM` at most.
-fn memory(name: &str) -> u64 {
-    let status = fs::read_to_string("/proc/self/status").expect("the kernel tells");
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-    let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
-    kib.expect("a figure in kB") * 1024
-}
-
-/// What the memory has grown by at most during `work`, and what came of that.
-async fn growth<T>(work: impl Future<Output = T>) -> (u64, T) {
-    // Resets VmHWM.
-    fs::write("/proc/self/clear_refs", "5").expect("the kernel takes it");
-    let before = memory("VmRSS");
-    let output = work.await;
-    (memory("VmHWM").saturating_sub(before), output)
-}
 
 #[test]
 fn cp_01_a_million_commands_take_no_more_memory_than_they_and_their_replies_have_bytes() {

@@ -3,16 +3,14 @@
 #![cfg(target_os = "linux")]
 
 mod faults;
+mod footprint;
 mod support;
 
-use std::fs;
-
 use faults::quick;
+use footprint::{MIB, resident};
 use support::{next, short};
 use tidings::{Client, Overflow, PubSub};
 use tidings_testkit::{Publisher, Server};
-
-const MIB: u64 = 1 << 20;
 
 /// What the queue may hold.
 const QUEUE: u64 = 4 * MIB;
@@ -24,14 +22,6 @@ const SLACK: u64 = 24 * MIB;
 const PUBLISHED: u64 = 200 * MIB;
 
 const PAYLOAD: u64 = 64 << 10;
-
-/// The memory that this process has now.
-fn resident() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").expect("the kernel tells");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
-    kib.expect("a figure in kB") * 1024
-}
 
 async fn stopped_consumer(client: &Client, overflow: Overflow) -> PubSub {
     let mut pubsub = client

@@ -3,37 +3,26 @@
 #![cfg(target_os = "linux")]
 
 mod faults;
+mod footprint;
 mod raw;
-
 mod support;
 
-use std::fs;
-
 use faults::{quick, soon};
+use footprint::{MIB, resident, resident_of};
 use raw::Raw;
 use tidings::{Client, ErrorKind};
 use tidings_testkit::Server;
 
-const MIB: usize = 1 << 20;
-
 /// What the queue may hold.
-const QUEUE: usize = 4 * MIB;
+const QUEUE: usize = 4 << 20;
 
 /// What allocators, read buffers and threads may take beside it.
-const SLACK: usize = 16 * MIB;
+const SLACK: u64 = 16 * MIB;
 
 /// What is written meanwhile.
-const WRITTEN: usize = 200 * MIB;
+const WRITTEN: usize = 200 << 20;
 
 const VALUE: usize = 32 << 10;
-
-/// The memory that a process has now.
-fn resident(process: &str) -> usize {
-    let status = fs::read_to_string(format!("/proc/{process}/status")).expect("the kernel tells");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<usize>().ok());
-    kib.expect("a figure in kB") * 1024
-}
 
 #[test]
 fn mo_02_memory_stays_flat_here_and_at_the_server_under_a_stopped_consumer() {
@@ -54,17 +43,17 @@ fn mo_02_memory_stays_flat_here_and_at_the_server_under_a_stopped_consumer() {
         let commands = vec![set; 10];
         raw.run_all(&commands);
         let pid = server.pid().expect("it runs").to_string();
-        let (here, there) = (resident("self"), resident(&pid));
+        let (here, there) = (resident(), resident_of(&pid));
         let (mut most_here, mut most_there) = (here, there);
         for _ in 0..WRITTEN / VALUE / commands.len() {
             raw.run_all(&commands);
-            most_here = most_here.max(resident("self"));
-            most_there = most_there.max(resident(&pid));
+            most_here = most_here.max(resident());
+            most_there = most_there.max(resident_of(&pid));
         }
         let (here, there) = (most_here - here, most_there - there);
         println!("{} MiB here, {} MiB there", here / MIB, there / MIB);
         assert!(
-            here <= QUEUE + SLACK && there <= SLACK,
+            here <= QUEUE as u64 + SLACK && there <= SLACK,
             "{here} and {there}"
         );
         let mut shown = 0;

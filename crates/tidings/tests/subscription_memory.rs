@@ -3,12 +3,13 @@
 #![cfg(target_os = "linux")]
 
 mod faults;
+mod footprint;
 mod support;
 
-use std::fs;
 use std::time::Instant;
 
 use faults::{quick_via, until};
+use footprint::resident;
 use support::Case;
 use tidings::{Client, Commands, Subscription};
 use tidings_testkit::{Protocol, Proxy, Server};
@@ -21,15 +22,7 @@ const MANY: usize = 100_000;
 const AT_ONCE: usize = 1_000;
 
 /// What a subscriber of one channel may take, with its names, its queue, and its part of the connection's tables.
-const BYTES_EACH: usize = 1_000;
-
-/// The memory that this process has now.
-fn resident() -> usize {
-    let status = fs::read_to_string("/proc/self/status").expect("the kernel tells");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<usize>().ok());
-    kib.expect("a figure in kB") * 1024
-}
+const BYTES_EACH: u64 = 1_000;
 
 async fn subscribe(client: &Client, from: usize, to: usize) -> Vec<Subscription> {
     let mut all = Vec::with_capacity(to - from);
@@ -71,7 +64,7 @@ fn sb_03_a_hundred_thousand_take_ten_times_what_ten_thousand_do_and_few_bytes_ea
 
         let (before, sent, begin) = (resident(), proxy.bytes_to_server(), Instant::now());
         let all = subscribe(&client, 2 * MANY, 3 * MANY).await;
-        let each = resident().saturating_sub(before) / MANY;
+        let each = resident().saturating_sub(before) / MANY as u64;
         assert_eq!(client.publish(format!("channel:{}", 2 * MANY), "x").await.unwrap(), 1);
         drop(all);
         until("they are gone", || case.server.cli(["PUBSUB", "CHANNELS"]).is_empty()).await;
