@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
-use tidings_proto::Reply;
 use tidings_proto::cluster::{Address, BusListener, InboundLinks, Missed, Node, Shard};
 use tidings_proto::pubsub::GapCause;
+use tidings_proto::{Reply, ServerError};
 use tokio::time;
 
 use super::follow::single;
+use super::scout::is_unknown;
 use super::{Cluster, Routes};
 use crate::driver::body::{Answer, Body, Patience};
 use crate::driver::together;
@@ -72,9 +73,12 @@ impl Listening {
                     return (self, Missed { since, cause });
                 }
                 // It is older than this command, or does not allow it.
-                Err(error) if error.kind() == ErrorKind::Server => {
-                    let node = &self.node;
-                    tracing::debug!(%node, error = %format_args!("{error:#}"), "the node does not tell whom it hears");
+                Err(error) if is_refused(&error) => {
+                    tracing::warn!(
+                        node = %self.node,
+                        error = %format_args!("{error:#}"),
+                        "the node does not tell whom it hears: what the cluster bus loses is missing without a gap"
+                    );
                     std::future::pending::<()>().await;
                 }
                 // It is asked again.
@@ -123,6 +127,11 @@ impl Listening {
             }
         }
     }
+}
+
+fn is_refused(error: &Error) -> bool {
+    let is_forbidden = |server: &ServerError| server.code() == "NOPERM";
+    is_unknown(error) || error.server_error().is_some_and(is_forbidden)
 }
 
 fn reply(answer: &Answer) -> Result<Reply<'_>> {

@@ -190,7 +190,8 @@ async fn ask(link: &NodeLink) -> Result<Topology> {
     ask_for(link, "SLOTS").await
 }
 
-fn is_unknown(error: &Error) -> bool {
+/// The server is too old for what was asked.
+pub(super) fn is_unknown(error: &Error) -> bool {
     let text = error.server_error().map(|server| server.message());
     text.is_some_and(|text| text.to_ascii_lowercase().contains("unknown subcommand"))
 }
