@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use super::map::SlotMap;
-use super::node::Node;
+use super::node::{Health, Node};
 use super::topology::{elements, number, pairs, text};
 use crate::error::{DecodeError, Error};
 use crate::resp::Reply;
@@ -63,8 +63,10 @@ fn clock_part(reply: &Reply<'_>) -> Result<i64, Error> {
 }
 
 /// What a node may have missed of what the others published.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct BusListener {
+    /// When it began, until it has been told of something.
+    begun: Option<Instant>,
     heard: BTreeMap<Box<str>, Heard>,
 }
 
@@ -72,51 +74,75 @@ pub struct BusListener {
 struct Heard {
     /// When the connection was made, by the clock of the node; `None` if it has not told of one yet.
     created: Option<i64>,
-    /// What its clock showed when it was first asked for that.
+    /// What its clock showed when it began to be of interest.
     clock: i64,
     /// When it was asked for last and was still there.
     whole_as_of: Instant,
+    /// There was none when it was asked for last.
+    is_cut: bool,
+    has_failed: bool,
 }
 
 impl BusListener {
-    /// Knows of nothing.
-    pub fn new() -> Self {
-        Self::default()
+    /// Knows of nothing. What is missing is missing from now on.
+    pub fn new(now: Instant) -> Self {
+        Self {
+            begun: Some(now),
+            heard: BTreeMap::new(),
+        }
     }
 
-    /// Takes what the node told when it was asked then. Since when messages of those `others` may be missing that reach it
-    /// again; `None` if there are none.
+    /// Takes what the node told when it was asked then. Since when messages of those `others` may be missing; `None` if there
+    /// are none, or none that can be told of yet.
     ///
     /// A node that was not among the others before is listened to from now on. What is missed of one that cannot reach this
-    /// one is told when it can.
+    /// one is told when it can; or when it has failed, or left, which it may never come back from.
     pub fn apply<'a>(
         &mut self,
         told: &InboundLinks,
         others: impl IntoIterator<Item = &'a Node>,
         asked: Instant,
     ) -> Option<Instant> {
+        let begun = self.begun.take().unwrap_or(asked);
+        let since_begun = i64::try_from(asked.saturating_duration_since(begun).as_millis());
+        let clock = told.clock.saturating_sub(since_begun.unwrap_or(i64::MAX));
         let mut before = std::mem::take(&mut self.heard);
-        let mut missing_since = None;
-        for id in others.into_iter().filter_map(Node::id) {
+        let mut missing: Vec<Instant> = Vec::new();
+        for node in others {
+            let Some(id) = node.id() else {
+                continue;
+            };
+            let has_failed = node.health() == Health::Failed;
             let mut heard = before.remove(id).unwrap_or(Heard {
                 created: None,
-                clock: told.clock,
-                whole_as_of: asked,
+                clock,
+                whole_as_of: begun,
+                is_cut: false,
+                has_failed,
             });
-            if let Some(created) = told.created.get(id).copied() {
+            let created = told.created.get(id).copied();
+            heard.is_cut = created.is_none();
+            if let Some(created) = created {
                 let is_the_same = match heard.created {
                     Some(known) => known == created,
                     None => created <= heard.clock,
                 };
                 if !is_the_same {
-                    missing_since = missing_since.into_iter().chain([heard.whole_as_of]).min();
+                    missing.push(heard.whole_as_of);
                 }
                 heard.created = Some(created);
                 heard.whole_as_of = asked;
             }
+            if has_failed && !heard.has_failed {
+                missing.push(heard.whole_as_of);
+                heard.whole_as_of = asked;
+            }
+            heard.has_failed = has_failed;
             self.heard.insert(id.into(), heard);
         }
-        missing_since
+        let gone = before.into_values().filter(|heard| heard.is_cut);
+        missing.extend(gone.map(|heard| heard.whole_as_of));
+        missing.into_iter().min()
     }
 }
 
@@ -169,13 +195,14 @@ mod tests {
 
     impl Listening {
         fn new() -> Self {
+            let begun = Instant::now();
             Self {
-                listener: BusListener::new(),
+                listener: BusListener::new(begun),
                 map: map(&[
                     "0-8000: a primary online, b replica online",
                     "8001-16383: c primary online",
                 ]),
-                begun: Instant::now(),
+                begun,
             }
         }
 
@@ -235,15 +262,52 @@ mod tests {
     }
 
     #[test]
-    fn a_link_that_is_told_of_later_may_be_older_than_that() {
+    fn a_link_that_is_told_of_later_may_be_older_than_the_beginning() {
         let mut listening = Listening::new();
-        assert_eq!(listening.at(1, "<b@5"), None);
+        assert_eq!(listening.at(0, "<b@5"), None);
         assert_eq!(listening.at(2, "<b@5"), None);
-        assert_eq!(listening.at(3, "<b@5 <c@1999"), None, "it was there");
+        assert_eq!(listening.at(3, "<b@5 <c@999"), None, "it was there");
         let mut listening = Listening::new();
-        assert_eq!(listening.at(1, "<b@5"), None);
+        assert_eq!(listening.at(0, "<b@5"), None);
         assert_eq!(listening.at(2, "<b@5"), None);
-        assert_eq!(listening.at(3, "<b@5 <c@2001"), Some(1));
+        assert_eq!(listening.at(3, "<b@5 <c@1001"), Some(0));
+    }
+
+    #[test]
+    fn what_is_missing_is_missing_from_the_beginning_however_late_it_is_told() {
+        let mut listening = Listening::new();
+        // Two seconds after it began, at which time its clock showed 999.
+        assert_eq!(listening.at(2, "<b@999 <c@1000"), Some(0));
+        assert_eq!(listening.at(3, "<b@999 <c@1000"), None);
+    }
+
+    #[test]
+    fn what_a_node_that_failed_has_sent_last_is_missing_and_what_it_sends_until_it_is_back() {
+        let mut listening = Listening::new();
+        assert_eq!(listening.at(0, "<b@5 <c@6"), None);
+        assert_eq!(listening.at(1, "<b@5"), None, "it may come again");
+        let well = std::mem::replace(
+            &mut listening.map,
+            map(&[
+                "0-8000: a primary online, b replica online",
+                "8001-16383: c primary fail",
+            ]),
+        );
+        assert_eq!(listening.at(2, "<b@5"), Some(0));
+        assert_eq!(listening.at(3, "<b@5"), None, "it was told");
+        listening.map = well;
+        assert_eq!(listening.at(4, "<b@5"), None);
+        assert_eq!(listening.at(5, "<b@5 <c@4500"), Some(2));
+    }
+
+    #[test]
+    fn a_node_that_leaves_while_it_is_not_heard_is_missed() {
+        let mut listening = Listening::new();
+        assert_eq!(listening.at(0, "<b@5 <c@6"), None);
+        assert_eq!(listening.at(1, "<c@6"), None);
+        listening.map = map(&["0-8000: a primary online", "8001-16383: c primary online"]);
+        assert_eq!(listening.at(2, "<c@6"), Some(0));
+        assert_eq!(listening.at(3, "<c@6"), None);
     }
 
     #[test]

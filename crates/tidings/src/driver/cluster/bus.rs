@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tidings_proto::cluster::{Address, BusListener, InboundLinks, Missed, Node, Shard};
 use tidings_proto::pubsub::GapCause;
@@ -18,6 +18,9 @@ use super::{Cluster, Routes};
 use crate::driver::body::{Answer, Body, Patience};
 use crate::driver::together;
 use crate::error::{Error, ErrorKind, Result};
+
+/// A node that has not told of anything yet is asked again so soon.
+const SOON: Duration = Duration::from_millis(200);
 
 const TIME: &[u8] = b"*1\r\n$4\r\nTIME\r\n";
 
@@ -40,6 +43,8 @@ struct Listening {
     node: Address,
     heard: Heard,
     listener: BusListener,
+    /// The node has told of something.
+    has_begun: bool,
 }
 
 impl BusLosses {
@@ -48,7 +53,8 @@ impl BusLosses {
             cluster,
             node,
             heard,
-            listener: BusListener::new(),
+            listener: BusListener::new(Instant::now()),
+            has_begun: false,
         };
         Self(Box::pin(listening.next()))
     }
@@ -84,8 +90,12 @@ impl Listening {
                 // It is asked again.
                 Err(_) => {}
             }
-            let interval = self.cluster.config().time_between_topologies();
-            time::sleep_until((asked + interval).into()).await;
+            let usual = self.cluster.config().time_between_topologies();
+            let pause = match self.has_begun {
+                true => usual,
+                false => usual.min(SOON),
+            };
+            time::sleep_until((asked + pause).into()).await;
         }
     }
 
@@ -97,6 +107,7 @@ impl Listening {
         } else {
             self.ask(routes).await?
         };
+        self.has_begun = true;
         Ok(self.listener.apply(&told, others, asked))
     }
 
