@@ -3,9 +3,10 @@
 mod clusters;
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
-use clusters::{on_each_own, on_each_shared};
-use tidings::{Commands, cmd};
+use clusters::{binaries, on_each_own, on_each_shared, runtime};
+use tidings::{ClusterClient, Commands, ErrorKind, cmd};
 use tidings_testkit::slot_of;
 
 /// Names that no other test has, in many slots.
@@ -267,4 +268,47 @@ fn a_slot_on_its_way_is_asked_at_both_ends() {
             assert_eq!(values.into_iter().flatten().collect::<Vec<_>>(), keys);
         },
     );
+}
+
+#[test]
+fn a_client_whose_runtime_has_ended_says_so_at_once() {
+    let binary = binaries().pop().expect("there is a server");
+    let cluster = clusters::shared(&binary);
+    let first = runtime();
+    let client = first.block_on(ClusterClient::connect(cluster.url().as_str()));
+    let client = client.expect("the cluster takes connections");
+    first.block_on(async { client.set("k", 1).await.expect("it is set") });
+    drop(first);
+    runtime().block_on(async {
+        let begun = Instant::now();
+        let each = [
+            client.get::<Option<i64>>("k").await.map(|_| ()),
+            client
+                .mget::<Vec<Option<i64>>, _>(["a", "b", "c"])
+                .await
+                .map(|_| ()),
+            client.dbsize().await.map(|_| ()),
+            client.pipeline().get("a").get("b").execute::<()>().await,
+            client
+                .transaction_on("a")
+                .pipeline()
+                .get("a")
+                .execute::<()>()
+                .await,
+            client.pubsub().await.map(|_| ()),
+            client.sharded_pubsub().await.map(|_| ()),
+            client.ssubscribe("a").await.map(|_| ()),
+            client.monitor().await.map(|_| ()),
+            client.keyspace_events("a").await.map(|_| ()),
+        ];
+        for (number, outcome) in each.into_iter().enumerate() {
+            let kind = outcome.map_err(|error| error.kind());
+            assert_eq!(kind, Err(ErrorKind::Closed), "{number}");
+        }
+        assert!(
+            begun.elapsed() < Duration::from_secs(3),
+            "{:?}",
+            begun.elapsed()
+        );
+    });
 }

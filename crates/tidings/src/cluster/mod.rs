@@ -464,6 +464,7 @@ impl ClusterClient {
 
     /// Leave to make a connection.
     pub(crate) async fn permit(&self) -> Result<OwnedSemaphorePermit> {
+        self.driver().check_open()?;
         pool::lease(self.driver().permits(), self.driver().config()).await
     }
 

@@ -209,7 +209,7 @@ pub(crate) fn refused(command: CommandRef<'_>) -> Option<Error> {
             ));
         }
         None => return None,
-        Some(ConnectionChange::Subscriptions) => "use Client::pubsub",
+        Some(ConnectionChange::Subscriptions) => "use pubsub of Client or ClusterClient",
         Some(ConnectionChange::Database) => "one client serves one database: name it in the URL",
         Some(ConnectionChange::Login) => {
             "the user, the password and the protocol are set in the URL or the Config"
@@ -219,7 +219,7 @@ pub(crate) fn refused(command: CommandRef<'_>) -> Option<Error> {
              or Client::transaction; in a cluster both is for one slot, by ClusterClient::transaction_on"
         }
         Some(ConnectionChange::Stream) => {
-            "it turns the connection into a stream; for MONITOR use Client::monitor"
+            "it turns the connection into a stream; for MONITOR use monitor of Client or ClusterClient"
         }
         Some(ConnectionChange::Replies) => "it would leave the commands behind it without replies",
         Some(ConnectionChange::End) => "drop the client to close its connection",

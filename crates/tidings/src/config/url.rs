@@ -134,45 +134,52 @@ fn tcp(host: &str, path: &str) -> Result<(Config, bool)> {
         ));
     }
     let (host, port) = host_and_port(host, DEFAULT_PORT)?;
-    with_database(Config::at(Address::tcp(host, port)), path)
+    let config = Config::at(Address::tcp(host, port));
+    with_database(config, path, "redis://host:6379/0")
 }
 
 fn cluster(hosts: &str, path: &str) -> Result<(Config, bool)> {
-    let nodes = hosts_and_ports(hosts, DEFAULT_PORT)?;
-    with_database(Config::of(Servers::Cluster(nodes)), path)
+    let example = "redis+cluster://host:6379,host:6379";
+    let nodes = hosts_and_ports(hosts, DEFAULT_PORT, example)?;
+    with_database(Config::of(Servers::Cluster(nodes)), path, example)
 }
 
 /// The name of the primary comes before the database.
 fn sentinel(hosts: &str, path: &str) -> Result<(Config, bool)> {
-    let sentinels = hosts_and_ports(hosts, SENTINEL_PORT)?;
+    let example = "redis+sentinel://host:26379,host:26379/mymaster";
+    let sentinels = hosts_and_ports(hosts, SENTINEL_PORT, example)?;
     let path = path.strip_prefix('/').unwrap_or(path);
     let (service, database) = path.split_at(path.find('/').unwrap_or(path.len()));
     let service = percent_decode("primary's name", service)?;
-    with_database(Config::of(Servers::Sentinel(sentinels, service)), database)
+    let config = Config::of(Servers::Sentinel(sentinels, service));
+    with_database(config, database, &format!("{example}/0"))
 }
 
-fn hosts_and_ports(hosts: &str, default: u16) -> Result<Vec<Address>> {
-    hosts
-        .split(',')
-        .map(|host| host_and_port(host, default))
-        .map(|place| place.map(|(host, port)| Address::tcp(host, port)))
-        .collect()
+fn hosts_and_ports(hosts: &str, default: u16, example: &str) -> Result<Vec<Address>> {
+    let address = |host: &str| {
+        if host.is_empty() || host.starts_with(':') {
+            return Err(Error::config(format!("a host is missing: write {example}")));
+        }
+        let (host, port) = host_and_port(host, default)?;
+        Ok(Address::tcp(host, port))
+    };
+    hosts.split(',').map(address).collect()
 }
 
-fn with_database(config: Config, path: &str) -> Result<(Config, bool)> {
+fn with_database(config: Config, path: &str, example: &str) -> Result<(Config, bool)> {
     match path.trim_start_matches('/') {
         "" if path.len() <= 1 => Ok((config, false)),
         database if path.len() == database.len() + 1 => {
             let number = query::digits(database).ok_or_else(|| {
-                Error::config(
-                    "what stands after the host is not the number of a database: write redis://host:6379/0",
-                )
+                Error::config(format!(
+                    "what stands after the host is not the number of a database: write {example}"
+                ))
             })?;
             Ok((config.database(number), true))
         }
-        _ => Err(Error::config(
-            "two '/' stand after the host: write redis://host:6379/0",
-        )),
+        _ => Err(Error::config(format!(
+            "two '/' stand after the host: write {example}"
+        ))),
     }
 }
 
@@ -417,7 +424,13 @@ mod tests {
             assert!(parsed(&url).reads_from_replicas());
             assert!(credentials(&url).is_some());
         }
-        assert!(refused("redis+cluster://a,,b").contains("host is missing"));
+        for hosts in ["a,,b", "", "a,", "a,:1", ":1"] {
+            let missing = refused(&format!("redis+cluster://{hosts}"));
+            assert!(
+                missing.ends_with("host is missing: write redis+cluster://host:6379,host:6379")
+            );
+        }
+        assert!(refused("redis+cluster://a/x").contains("write redis+cluster://host"));
         assert!(refused("redis+cluster://a,b:x").contains("port"));
         assert!(refused("redis://a,b").contains("redis+cluster://"));
     }

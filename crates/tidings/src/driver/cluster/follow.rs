@@ -324,9 +324,9 @@ pub(crate) async fn wait(pause: std::time::Duration) {
     }
 }
 
-/// The node was lost, or cannot be reached, or is no longer one of the cluster's.
+/// The node was lost, or cannot be reached, or is no longer one of the cluster's; the client itself goes on.
 pub(crate) fn is_lost(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::Connection | ErrorKind::Closed)
+    error.kind() == ErrorKind::Connection
         || (error.kind() == ErrorKind::Timeout && !error.may_have_run())
 }
 

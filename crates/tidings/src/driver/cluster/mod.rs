@@ -126,6 +126,14 @@ impl Cluster {
         self.routes.subscribe()
     }
 
+    /// Whether there is still somebody who notices what changes.
+    pub(crate) fn check_open(&self) -> Result<()> {
+        if self.scout.has_ended() {
+            return Err(Error::closed("the client's runtime has ended"));
+        }
+        Ok(())
+    }
+
     /// The permits for connections beside the shared ones.
     pub(crate) fn permits(&self) -> &Arc<Semaphore> {
         &self.permits

@@ -121,11 +121,11 @@ async fn serve(config: Arc<Config>, mut link: CommandLink, state: Arc<NodeState>
     backoff.next_delay();
     loop {
         if !link.is_wanted().await {
-            return link.ended(None);
+            return link.ended(Some(left(&config)));
         }
         let outcome = unless_closed(&mut link, supervise::connect(&config)).await;
         let Some(outcome) = outcome else {
-            return link.ended(None);
+            return link.ended(Some(left(&config)));
         };
         match outcome {
             Ok(connected) => {
@@ -134,7 +134,7 @@ async fn serve(config: Arc<Config>, mut link: CommandLink, state: Arc<NodeState>
                 backoff.next_delay();
                 link.connected(connected, None);
                 match poll_fn(|cx| link.poll_run(cx)).await {
-                    End::Closed => return link.ended(None),
+                    End::Closed => return link.ended(Some(left(&config))),
                     End::Over(error) => return link.ended(Some(error)),
                     End::Lost(error) => {
                         tracing::info!(error = %format_args!("{error:#}"), "connection lost");
@@ -147,12 +147,20 @@ async fn serve(config: Arc<Config>, mut link: CommandLink, state: Arc<NodeState>
                 link.attempt_failed(&error);
                 let pause = time::sleep(backoff.next_delay());
                 if !refuse_during(&mut link, pause, &error).await {
-                    return link.ended(None);
+                    return link.ended(Some(left(&config)));
                 }
                 state.is_down.store(false, Ordering::Relaxed);
             }
         }
     }
+}
+
+/// Whoever still asks this node may ask another one.
+fn left(config: &Config) -> Error {
+    let address = config.server_address();
+    Error::connection(format!(
+        "the node at {address} is no part of the cluster any more"
+    ))
 }
 
 /// The outcome of `work`; `None` if the link is closed before.

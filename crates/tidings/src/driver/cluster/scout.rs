@@ -2,7 +2,7 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::Poll;
 use std::time::{Duration, Instant};
@@ -36,12 +36,18 @@ const SELDOM: u32 = 12;
 pub(super) struct Scout {
     wanted: Notify,
     hurried: Notify,
+    /// Nobody asks any more: the runtime has ended.
+    has_ended: AtomicBool,
 }
 
 impl Scout {
     /// Soon.
     pub(super) fn ask(&self) {
         self.wanted.notify_one();
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.has_ended.load(Ordering::Relaxed)
     }
 
     /// The interval has become shorter.
@@ -97,8 +103,18 @@ fn seeds(cluster: &Cluster) -> Vec<Address> {
         .collect()
 }
 
+/// Says so when the task ends, however it does.
+struct Watching(Arc<Scout>);
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        self.0.has_ended.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Asks as often as it is needed, as long as the cluster is there.
 pub(super) async fn keep_watching(scout: Arc<Scout>, cluster: Weak<Cluster>) {
+    let _watching = Watching(Arc::clone(&scout));
     while is_time(&scout, &cluster).await {
         let Some(cluster) = cluster.upgrade() else {
             return;
