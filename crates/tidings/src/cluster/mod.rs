@@ -12,7 +12,7 @@
 //! | a primary failed over, or died and its replica serves | in the same ways, and by the lost connection | `Failover` |
 //! | a node left, or the others agreed that it failed, or a replica got another primary | the nodes are asked | `NodeLeft` |
 //! | a node of the shard that is to be preferred can be reached again | the nodes are asked | `Relocated` |
-//! | nodes had lost touch with each other, and what one of them published may not have reached the one that is read | that one is asked since when it has heard each of the others | `Partitioned` |
+//! | nodes had lost touch with each other, or one was started again or failed, and what was published there may not have reached the one that is read | that one is asked since when it has heard each of the others | `Partitioned` |
 //! | a primary is new, whose keys or commands are listened to | the nodes are asked | `NodeJoined` |
 //!
 //! What a node says itself is acted on in milliseconds. Nodes are asked whenever something was lost or sent elsewhere, and as

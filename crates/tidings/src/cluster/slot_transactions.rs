@@ -49,7 +49,8 @@ const SHOWN: usize = 100;
 /// ```
 ///
 /// A key of another slot is a [misuse](crate::ErrorKind::Misuse) that names it, before anything is sent. Commands without a
-/// key, such as `PUBLISH`, run on the node of the slot.
+/// key, such as `PUBLISH`, run on the node of the slot alone, also those that a [`ClusterClient`](crate::ClusterClient) runs on all
+/// of them: `DBSIZE` counts its keys, and `FLUSHALL` deletes those.
 ///
 /// # While slots move
 ///

@@ -127,7 +127,8 @@ pub struct PubSub<P = Bytes, K = Plain> {
 /// they find out by the map of the slots, which is read again every [few seconds](crate::Config::topology_interval) and
 /// whenever something was lost. Where messages may be missing stands an [`Event::Gap`] that says why:
 /// [`SlotMoved`](GapCause::SlotMoved), [`Failover`](GapCause::Failover), [`NodeLeft`](GapCause::NodeLeft),
-/// [`Relocated`](GapCause::Relocated) or [`Disconnected`](GapCause::Disconnected). The server does not keep what is
+/// [`Relocated`](GapCause::Relocated), [`Partitioned`](GapCause::Partitioned) where replicas are read, or
+/// [`Disconnected`](GapCause::Disconnected). The server does not keep what is
 /// published while nobody is subscribed, and it takes some time to subscribe elsewhere, so that each move costs a gap.
 /// What can be seen, how soon, and what cannot, is told [with the cluster](crate::cluster#the-promises-in-a-cluster).
 ///

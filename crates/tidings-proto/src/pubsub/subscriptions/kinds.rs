@@ -78,8 +78,8 @@ pub enum GapCause {
     Relocated,
     /// The node has joined the cluster, and was not listened to before: of what comes from all nodes.
     NodeJoined,
-    /// Nodes of the cluster had lost touch with each other for a moment: what was published at one of them may not have
-    /// reached the node that is listened to.
+    /// Nodes of the cluster had lost touch with each other, or one of them was started again or has failed: what was published
+    /// at one of them may not have reached the node that is listened to.
     Partitioned,
     /// The subscription was refused for a time and then granted again.
     Refused,

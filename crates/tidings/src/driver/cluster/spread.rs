@@ -105,7 +105,7 @@ fn refused(refusal: &PipelineRefusal) -> Error {
             "its keys are in several slots, and in a pipeline each command is for one: keys with the same {tag} are together"
         }
         Problem::NoKey => {
-            "it has no key that says which node is to run it, so it does not go into a cluster's pipeline"
+            "it has no key that says which node is to run it: run it by itself, or on each node by run_on_nodes"
         }
         _ => "it is not known which node it is for",
     };
