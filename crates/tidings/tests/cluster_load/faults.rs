@@ -85,6 +85,9 @@ pub(crate) struct Victims {
 
 use GapCause::{Disconnected, Failover as FailedOver, NodeLeft, Partitioned, Relocated, SlotMoved};
 
+/// For what a primary is missed that others replace. It may be there again before anybody has heard of that, and is preferred.
+const REPLACED: [GapCause; 4] = [Disconnected, FailedOver, Partitioned, Relocated];
+
 impl Victims {
     pub(crate) fn suffer(&mut self, fault: Fault) -> Concerned {
         let mut concerned = Concerned::default();
@@ -108,8 +111,7 @@ impl Victims {
                 let _ = self.cluster.kill_and_fail_over(&primary);
                 primary.restart();
                 self.cluster.await_agreement();
-                let causes = [Disconnected, FailedOver, Partitioned];
-                concerned.add(&channels, &causes, &causes);
+                concerned.add(&channels, &REPLACED, &REPLACED);
                 concerned.of_one_node = vec![Disconnected, Partitioned];
             }
             Fault::StopPrimary => {
@@ -119,8 +121,7 @@ impl Victims {
                 let _ = self.cluster.await_promotion(&[replica]);
                 primary.continue_process();
                 self.cluster.await_agreement();
-                let causes = [Disconnected, FailedOver, Partitioned];
-                concerned.add(&channels, &causes, &causes);
+                concerned.add(&channels, &REPLACED, &REPLACED);
                 concerned.of_one_node = vec![Disconnected, NodeLeft, Partitioned];
             }
             Fault::CutOffPrimary => {
@@ -129,8 +130,7 @@ impl Victims {
                 self.cluster.cut_off(&primary);
                 let _ = self.cluster.await_promotion(&[replica]);
                 self.cluster.reconnect(&primary);
-                let causes = [Disconnected, FailedOver, Partitioned];
-                concerned.add(&channels, &causes, &causes);
+                concerned.add(&channels, &REPLACED, &REPLACED);
                 concerned.of_one_node = vec![Disconnected, NodeLeft, Partitioned];
             }
             Fault::KillReplica => {
