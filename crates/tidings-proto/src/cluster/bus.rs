@@ -92,6 +92,11 @@ impl BusListener {
         }
     }
 
+    /// Whether the node has been asked with success.
+    pub fn has_begun(&self) -> bool {
+        self.begun.is_none()
+    }
+
     /// Takes what the node told when it was asked then. Since when messages of those `others` may be missing; `None` if there
     /// are none, or none that can be told of yet.
     ///

@@ -15,6 +15,7 @@ use tidings_proto::{
 };
 use tokio::time;
 
+use super::cluster::BusLosses;
 use super::place::{Departure, Place};
 use super::wire::{Cut, Wire};
 use crate::config::{Config, ProtocolVersion};
@@ -151,14 +152,24 @@ pub(crate) async fn serve<L: Link>(place: &Place, connected_to: &Config, link: &
         {
             return Poll::Ready(link.leave(departure));
         }
-        if let Some(losses) = &mut losses {
-            while let Poll::Ready(missed) = losses.poll_next(cx) {
-                link.missed(missed);
-            }
+        match &mut losses {
+            Some(losses) => poll_run_hearing(losses, link, cx),
+            None => link.poll_run(cx),
         }
-        link.poll_run(cx)
     })
     .await
+}
+
+/// Serves a connection whose peer may miss something of what it is to bring.
+pub(crate) fn poll_run_hearing<L: Link>(
+    losses: &mut BusLosses,
+    link: &mut L,
+    cx: &mut Context<'_>,
+) -> Poll<End> {
+    while let Poll::Ready(missed) = losses.poll_next(cx) {
+        link.missed(missed);
+    }
+    link.poll_run(cx)
 }
 
 /// The outcome of `work`, or `None` if the link is closed before.

@@ -1,17 +1,24 @@
 //! Nodes that lose touch with each other for a moment, which no failover and no lost connection tells of.
 
 use std::fmt::Display;
+use std::io::Write;
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tidings::{Config, Event, Gap, GapCause};
-use tidings_testkit::{Binary, Cluster, ClusterNode};
+use tidings_testkit::{AdminReply, Binary, Cluster, ClusterNode};
 
-use crate::faced::Case;
+use crate::books::fresh;
+use crate::faced::{Case, shared};
 use crate::on_both_faces;
 use crate::support::{Reads, assert_quiet, eventually, next};
 
 on_both_faces! {
+    [cluster shared]
+    cl_03_who_may_not_ask_whom_the_node_hears_hears_all_the_same,
+    [cluster that_fail]
+    cl_03_what_a_node_that_failed_has_published_last_is_a_gap,
     [cluster behind_proxies]
     cl_03_what_did_not_reach_the_node_over_the_cluster_bus_is_a_gap,
     sh_06_what_did_not_reach_a_replica_over_the_cluster_bus_is_a_gap,
@@ -21,6 +28,13 @@ on_both_faces! {
 fn behind_proxies(binary: &Binary) -> Arc<Cluster> {
     let cluster = Cluster::builder().binary(binary).replicas(1);
     let cluster = cluster.node_timeout(Duration::from_secs(60));
+    Arc::new(cluster.behind_proxies().start_or_panic())
+}
+
+/// Nodes are taken for failed soon.
+fn that_fail(binary: &Binary) -> Arc<Cluster> {
+    let cluster = Cluster::builder().binary(binary).replicas(1);
+    let cluster = cluster.node_timeout(Duration::from_secs(2));
     Arc::new(cluster.behind_proxies().start_or_panic())
 }
 
@@ -40,6 +54,19 @@ async fn cut_off(case: &Case, node: &ClusterNode) {
     case.cluster.cut_off(node);
     let hears = || node.cli(["CLUSTER", "LINKS"]).contains("from");
     eventually("it hears nobody", || !hears()).await;
+}
+
+/// Has a node refuse all questions for a time, by a script that does not end by itself.
+async fn keep_busy(node: &ClusterNode) {
+    node.admin(["CONFIG", "SET", "lua-time-limit", "50"]);
+    let mut running = TcpStream::connect(node.socket_address()).expect("it listens");
+    let script = b"*3\r\n$4\r\nEVAL\r\n$17\r\nwhile true do end\r\n$1\r\n0\r\n";
+    running.write_all(script).expect("it is sent");
+    let is_busy = || matches!(node.try_admin(["TIME"]), Ok(AdminReply::Error(_)));
+    eventually("it is busy", is_busy).await;
+    asked().await;
+    node.admin(["SCRIPT", "KILL"]);
+    eventually("it answers again", || !is_busy()).await;
 }
 
 /// Publishes numbers at a node, until what was published last has come: all that has come.
@@ -94,7 +121,7 @@ async fn cl_03_what_did_not_reach_the_node_over_the_cluster_bus_is_a_gap(case: C
     pubsub.punsubscribe("n?ws").await.expect("it unsubscribes");
     published(there, "PUBLISH", "news", 1);
     assert_eq!(next(&mut pubsub).await.message().expect("one").text(), "1");
-    asked().await;
+    keep_busy(here).await;
 
     cut_off(&case, here).await;
     let lost_at = SystemTime::now();
@@ -134,7 +161,6 @@ async fn sh_06_what_did_not_reach_a_replica_over_the_cluster_bus_is_a_gap(case: 
     published(&owner, "SPUBLISH", "news", 1);
     let first = next(&mut subscription).await;
     assert_eq!(first.message().expect("one").text(), "1");
-    asked().await;
 
     cut_off(&case, &replica).await;
     let lost_at = SystemTime::now();
@@ -147,4 +173,45 @@ async fn sh_06_what_did_not_reach_a_replica_over_the_cluster_bus_is_a_gap(case: 
     assert_eq!(gap.cause(), GapCause::Partitioned);
     assert_eq!(gap.names().collect::<Vec<_>>(), [&b"news"[..]]);
     assert!(gap.since() <= lost_at && gap.until() >= lost_at, "{gap:?}");
+}
+
+async fn cl_03_what_a_node_that_failed_has_published_last_is_a_gap(case: Case) {
+    let client = case.client_with(settings(&case)).await;
+    let primaries = case.cluster.primaries();
+    let (here, there, other) = (&primaries[0], &primaries[1], &primaries[2]);
+    let builder = client.pubsub().node(here.address()).channels("news");
+    let builder = builder.ignore_subscribe_messages(true);
+    let mut pubsub = builder.await.expect("it opens");
+    published(there, "PUBLISH", "news", 1);
+    assert_eq!(next(&mut pubsub).await.message().expect("one").text(), "1");
+    cut_off(&case, there).await;
+    let lost_at = SystemTime::now();
+    published(there, "PUBLISH", "news", 2);
+    let _ = case.cluster.kill_and_fail_over(there);
+    let again = |number| published(other, "PUBLISH", "news", number);
+    let events = publish_until_heard(&mut pubsub, again, 3).await;
+    let (gap, numbers) = parted(events);
+    assert!(numbers[0] >= 3, "{numbers:?}");
+    assert_eq!(gap.cause(), GapCause::Partitioned);
+    assert!(gap.since() <= lost_at && gap.until() >= lost_at, "{gap:?}");
+}
+
+async fn cl_03_who_may_not_ask_whom_the_node_hears_hears_all_the_same(case: Case) {
+    for node in case.cluster.nodes() {
+        let rules = [">secret", "~*", "&*", "+@all", "-time"];
+        let reader = ["ACL", "SETUSER", "reader", "on"];
+        node.admin([&reader[..], &rules[..]].concat());
+    }
+    let channel = &fresh("unasked");
+    let config = settings(&case).username("reader").password("secret");
+    let client = case.client_with(config).await;
+    let mut pubsub = client.pubsub().channels(channel).await.expect("it opens");
+    next(&mut pubsub).await;
+    asked().await;
+    for (number, node) in (1..).zip(case.cluster.nodes()) {
+        published(&node, "PUBLISH", channel, number);
+        let message = next(&mut pubsub).await;
+        assert_eq!(message.message().expect("one").text(), number.to_string());
+    }
+    assert_quiet(&mut pubsub).await;
 }

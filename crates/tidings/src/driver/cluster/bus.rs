@@ -43,8 +43,6 @@ struct Listening {
     node: Address,
     heard: Heard,
     listener: BusListener,
-    /// The node has told of something.
-    has_begun: bool,
 }
 
 impl BusLosses {
@@ -54,7 +52,6 @@ impl BusLosses {
             node,
             heard,
             listener: BusListener::new(Instant::now()),
-            has_begun: false,
         };
         Self(Box::pin(listening.next()))
     }
@@ -91,7 +88,7 @@ impl Listening {
                 Err(_) => {}
             }
             let usual = self.cluster.config().time_between_topologies();
-            let pause = match self.has_begun {
+            let pause = match self.listener.has_begun() {
                 true => usual,
                 false => usual.min(SOON),
             };
@@ -107,7 +104,6 @@ impl Listening {
         } else {
             self.ask(routes).await?
         };
-        self.has_begun = true;
         Ok(self.listener.apply(&told, others, asked))
     }
 

@@ -202,13 +202,7 @@ async fn serve<O: Outlet>(cluster: Arc<Cluster>, shared: Arc<Shared<O>>, opening
         Some(Ok(connected)) => {
             link.connected(connected, None);
             let mut losses = BusLosses::new(cluster, opening.address, Heard::Primary);
-            let end = poll_fn(|cx| {
-                while let Poll::Ready(missed) = losses.poll_next(cx) {
-                    link.missed(missed);
-                }
-                link.poll_run(cx)
-            })
-            .await;
+            let end = poll_fn(|cx| supervise::poll_run_hearing(&mut losses, &mut link, cx)).await;
             link.retire();
             if let End::Over(error) = end {
                 let mut state = shared.lock();
