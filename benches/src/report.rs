@@ -12,6 +12,20 @@ pub(crate) struct Column {
     pub(crate) cell: fn(&Rows<'_>) -> String,
 }
 
+impl Column {
+    /// Units that were asked for and did not come.
+    pub(crate) const LOST: Self = Self {
+        head: "lost",
+        cell: |rows| rows.spread(|run| run.lost() as f64).show(count),
+    };
+
+    /// The most memory that was resident.
+    pub(crate) const PEAK: Self = Self {
+        head: "peak MiB",
+        cell: |rows| format!("{:.1}", rows.spread(Run::peak_mib).middle),
+    };
+}
+
 /// The runs of one contestant beside all others of the same shape.
 pub(crate) struct Rows<'a> {
     own: Vec<&'a Run>,

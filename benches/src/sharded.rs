@@ -128,14 +128,8 @@ impl Benchmark for Sharded {
             head: "CPU × plain",
             cell: |rows| or_dash(rows.against(is_plain, Run::cpu_each), |it| it.show(figures)),
         },
-        Column {
-            head: "lost",
-            cell: |rows| rows.spread(|run| run.lost() as f64).show(count),
-        },
-        Column {
-            head: "peak MiB",
-            cell: |rows| format!("{:.1}", rows.spread(Run::peak_mib).middle),
-        },
+        Column::LOST,
+        Column::PEAK,
     ];
 
     fn new(server: Option<&Path>) -> Result<Self> {

@@ -14,7 +14,7 @@ use crate::contestant::{Assignment, Contestant, Kind, current_thread, nothing_to
 use crate::machine::Core;
 use crate::measure::{Outcome, Stopwatch};
 use crate::report::{Column, figures, or_dash};
-use crate::rounds::{Benchmark, Observed, Run};
+use crate::rounds::{Benchmark, Observed};
 use crate::{Error, Result};
 
 pub(crate) struct Subscriptions(Server);
@@ -85,10 +85,7 @@ impl Benchmark for Subscriptions {
             head: "CPU µs/subscription",
             cell: |rows| rows.spread(|run| run.cpu_each() / 1e3).show(figures),
         },
-        Column {
-            head: "peak MiB",
-            cell: |rows| format!("{:.1}", rows.spread(Run::peak_mib).middle),
-        },
+        Column::PEAK,
     ];
 
     fn new(server: Option<&Path>) -> Result<Self> {

@@ -143,10 +143,7 @@ impl Benchmark for Pipeline {
                 })
             },
         },
-        Column {
-            head: "peak MiB",
-            cell: |rows| format!("{:.1}", rows.spread(Run::peak_mib).middle),
-        },
+        Column::PEAK,
     ];
 
     fn new(server: Option<&Path>) -> Result<Self> {

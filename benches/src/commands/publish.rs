@@ -103,10 +103,7 @@ impl Benchmark for Publish {
                 or_dash(reads, |it| figures(it.middle))
             },
         },
-        Column {
-            head: "peak MiB",
-            cell: |rows| format!("{:.1}", rows.spread(Run::peak_mib).middle),
-        },
+        Column::PEAK,
     ];
 
     fn new(server: Option<&Path>) -> Result<Self> {

@@ -65,14 +65,8 @@ impl Benchmark for Drain {
                 })
             },
         },
-        Column {
-            head: "lost",
-            cell: |rows| rows.spread(|run| run.lost() as f64).show(count),
-        },
-        Column {
-            head: "peak MiB",
-            cell: |rows| format!("{:.1}", rows.spread(Run::peak_mib).middle),
-        },
+        Column::LOST,
+        Column::PEAK,
     ];
 
     fn new(server: Option<&Path>) -> Result<Self> {

@@ -1,14 +1,16 @@
 //! Slots that move while their shard channels are subscribed, and nodes that come and go.
 
+use std::slice;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tidings::{Commands, GapCause};
+use tidings::{Bytes, Commands, GapCause, Sharded};
 use tidings_testkit::{Cluster, ClusterNode, Publisher, slot_of};
 
 use crate::books::{Books, await_listening, await_sunsubscribe, channels_of, fresh, listens_at};
 use crate::faced::Case;
+use crate::faces::PubSub;
 use crate::lent::lent;
 use crate::on_both_faces;
 
@@ -128,20 +130,31 @@ async fn is_followed(case: &Case, way: Way, from_replicas: bool) {
 /// For what waits until it is woken.
 const LONG: Duration = Duration::from_secs(60);
 
-async fn sh_05_a_slot_that_comes_back_at_once_is_heard_again(case: Case) {
+/// A subscriber of these channels, to which so many messages a second come.
+async fn published_to(
+    case: &Case,
+    channels: &[String],
+    rate: u32,
+) -> (PubSub<Bytes, Sharded>, Books, Publisher) {
     let client = case.client().await;
+    let builder = client.sharded_pubsub().channels(channels);
+    let mut pubsub = builder.await.expect("it opens");
+    let mut books = Books::new();
+    books.begin(&mut pubsub, channels.len()).await;
+    let publisher = Publisher::to_cluster(&case.cluster).channels(channels);
+    let publisher = publisher.rate(rate).start();
+    books.catch_up(&mut pubsub, &publisher).await;
+    (pubsub, books, publisher)
+}
+
+async fn sh_05_a_slot_that_comes_back_at_once_is_heard_again(case: Case) {
     let cluster = &case.cluster;
     let channel = &fresh("back");
     let slot = slot_of(channel);
     let [source, target, _] = ends(cluster, slot);
     let staying = channels_of(cluster, &source, Some(slot), 1);
-    let mut books = Books::new();
-    let builder = client.sharded_pubsub().channels(&staying);
-    let mut pubsub = builder.channels(channel).await.expect("it opens");
-    books.begin(&mut pubsub, staying.len() + 1).await;
-    let publisher = Publisher::to_cluster(cluster).channels(&staying);
-    let publisher = publisher.channels([channel]).rate(800).start();
-    books.catch_up(&mut pubsub, &publisher).await;
+    let channels = [&staying[..], slice::from_ref(channel)].concat();
+    let (mut pubsub, mut books, publisher) = published_to(&case, &channels, 800).await;
     let changing = {
         let (cluster, ends) = (Arc::clone(cluster), [target, Arc::clone(&source)]);
         thread::spawn(move || {
@@ -156,7 +169,7 @@ async fn sh_05_a_slot_that_comes_back_at_once_is_heard_again(case: Case) {
     println!("{:?}", books.gaps());
     assert!(!books.gaps().is_empty());
     for (cause, names) in books.gaps() {
-        assert_eq!(names, std::slice::from_ref(channel));
+        assert_eq!(names, slice::from_ref(channel));
         // Whoever comes to ask only when the slot is back is told by the same node as after a failover.
         assert!(matches!(cause, GapCause::SlotMoved | GapCause::Failover));
     }
@@ -248,19 +261,13 @@ fn refusals(node: &ClusterNode) -> u64 {
 }
 
 async fn sh_05_a_node_that_joins_takes_slots_and_leaves_again_is_followed_both_times(case: Case) {
-    let client = case.client().await;
     let cluster = &case.cluster;
     let channel = &fresh("newcomer");
     let slot = slot_of(channel);
     let [source, ..] = ends(cluster, slot);
     let staying = channels_of(cluster, &source, Some(slot), 1);
-    let mut books = Books::new();
-    let builder = client.sharded_pubsub().channels(&staying);
-    let mut pubsub = builder.channels(channel).await.expect("it opens");
-    books.begin(&mut pubsub, staying.len() + 1).await;
-    let publisher = Publisher::to_cluster(cluster).channels(&staying);
-    let publisher = publisher.channels([channel]).rate(400).start();
-    books.catch_up(&mut pubsub, &publisher).await;
+    let channels = [&staying[..], slice::from_ref(channel)].concat();
+    let (mut pubsub, mut books, publisher) = published_to(&case, &channels, 400).await;
 
     let joining = {
         let cluster = Arc::clone(cluster);
@@ -288,7 +295,7 @@ async fn sh_05_a_node_that_joins_takes_slots_and_leaves_again_is_followed_both_t
     let [_, (cause, names)] = &books.gaps()[..] else {
         panic!("{:?}", books.gaps())
     };
-    assert_eq!(names, std::slice::from_ref(channel));
+    assert_eq!(names, slice::from_ref(channel));
     assert!(
         matches!(cause, GapCause::SlotMoved | GapCause::NodeLeft),
         "{cause:?}"

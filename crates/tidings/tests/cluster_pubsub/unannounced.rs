@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tidings::{Config, GapCause};
+use tidings::{Bytes, Config, GapCause, Sharded};
 use tidings_testkit::{Cluster, ClusterNode, eventually, slot_of};
 
 use crate::books::{Books, channels_of, listens_at};
 use crate::faced::Case;
+use crate::faces::PubSub;
 use crate::lent::{lent, lent_behind_proxies};
 use crate::on_both_faces;
 use crate::support::Reads;
@@ -150,12 +151,7 @@ async fn is_found_with_its_next_owner(case: &Case, from_replicas: bool) {
 
 async fn sh_06_a_primary_that_stands_still_is_left_for_its_successor(case: Case) {
     let [primary, replica, _] = nodes(&case.cluster);
-    let client = case.client_with(config(&case)).await;
-    let channel = channels_of(&case.cluster, &primary, None, 1).remove(0);
-    let builder = client.sharded_pubsub().channels(&channel);
-    let mut pubsub = builder.await.expect("it opens");
-    let mut books = Books::new();
-    books.begin(&mut pubsub, 1).await;
+    let (mut pubsub, mut books, channel) = reading_at(&case, &primary).await;
     assert!(listens_at(&primary, &channel));
     let frozen = primary.freeze();
     take_over(&case.cluster, &primary, &replica);
@@ -171,6 +167,17 @@ async fn sh_06_a_primary_that_stands_still_is_left_for_its_successor(case: Case)
     case.cluster.await_agreement();
     replica.admin(["SPUBLISH", &channel, "behind"]);
     books.until_heard(&mut pubsub, &channel, "behind").await;
+}
+
+/// A subscriber of a channel of this primary, and its name.
+async fn reading_at(case: &Case, primary: &ClusterNode) -> (PubSub<Bytes, Sharded>, Books, String) {
+    let client = case.client_with(config(case)).await;
+    let channel = channels_of(&case.cluster, primary, None, 1).remove(0);
+    let builder = client.sharded_pubsub().channels(&channel);
+    let mut pubsub = builder.await.expect("it opens");
+    let mut books = Books::new();
+    books.begin(&mut pubsub, 1).await;
+    (pubsub, books, channel)
 }
 
 /// Makes a replica the primary without asking anybody. Returns when all but the former one know.
@@ -191,12 +198,7 @@ async fn sh_06_a_primary_that_others_have_replaced_and_that_answers_all_the_same
     case: Case,
 ) {
     let [primary, replica, _] = nodes(&case.cluster);
-    let client = case.client_with(config(&case)).await;
-    let channel = channels_of(&case.cluster, &primary, None, 1).remove(0);
-    let builder = client.sharded_pubsub().channels(&channel);
-    let mut pubsub = builder.await.expect("it opens");
-    let mut books = Books::new();
-    books.begin(&mut pubsub, 1).await;
+    let (mut pubsub, mut books, channel) = reading_at(&case, &primary).await;
     case.cluster.cut_off(&primary);
     take_over(&case.cluster, &primary, &replica);
     pubsub.ping().await.expect("it answers");
