@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use socket2::SockRef;
+use socket2::{Domain, SockRef, Socket, Type};
 
 use crate::Server;
 use crate::listener::Acceptor;
@@ -161,18 +161,32 @@ impl Proxy {
     }
 
     /// Closes the connections that come from these addresses, and takes no more of them until it is
-    /// told other ones.
+    /// told other ones. Those that came before that are closed, however late they are looked at.
     pub(crate) fn bar(&self, sources: &BTreeSet<IpAddr>) {
+        let barred = lock(&self.shared.state).barred.clone();
+        if let Some(source) = barred.difference(sources).next() {
+            self.await_closed_to(*source);
+        }
         self.shared.change(|state| {
             state.barred.clone_from(sources);
             state.links.retain(|_, link| {
-                let barred = link.comes_from(sources);
+                let barred = is_from(&link.client, sources);
                 if barred {
                     link.cut();
                 }
                 !barred
             });
         });
+    }
+
+    /// Waits until a connection from an address that is barred has been closed. They are looked at one after the other: all that
+    /// were made before it have been too.
+    fn await_closed_to(&self, source: IpAddr) {
+        // If it fails, nobody is let in at all.
+        if let Ok(mut last) = connected_from(source, self.port()) {
+            let _ = last.set_read_timeout(Some(DEADLINE));
+            let _ = last.read(&mut [0]);
+        }
     }
 
     /// Accepts new connections and closes them at once, as a server with too many clients or a
@@ -384,6 +398,10 @@ impl State {
         }
     }
 
+    fn welcomes(&self, client: &TcpStream) -> bool {
+        !self.close_at_once && !is_from(client, &self.barred)
+    }
+
     fn open(&self) -> usize {
         self.links.values().filter(|link| link.ended == 0).count()
     }
@@ -429,14 +447,6 @@ impl State {
 }
 
 impl Link {
-    fn comes_from(&self, sources: &BTreeSet<IpAddr>) -> bool {
-        !sources.is_empty()
-            && self
-                .client
-                .peer_addr()
-                .is_ok_and(|address| sources.contains(&address.ip()))
-    }
-
     fn cut(&self) {
         let _ = self.client.shutdown(Shutdown::Both);
         let _ = self.server.shutdown(Shutdown::Both);
@@ -466,10 +476,15 @@ impl Shared {
 
     fn accepted(self: &Arc<Self>, client: TcpStream) {
         let mut number = 0;
+        let mut is_welcome = true;
         self.change(|state| {
             state.accepted += 1;
             number = state.accepted;
+            is_welcome = state.welcomes(&client);
         });
+        if !is_welcome {
+            return;
+        }
         let shared = Arc::clone(self);
         // The target may be slow to answer; others must not wait for that.
         thread::spawn(move || {
@@ -493,7 +508,8 @@ impl Shared {
             ended: 0,
         };
         let mut state = lock(&self.state);
-        if state.close_at_once || link.comes_from(&state.barred) {
+        // That may have changed meanwhile.
+        if !state.welcomes(&client) {
             return Ok(());
         }
         state.links.insert(number, link);
@@ -633,6 +649,18 @@ impl Relay {
     }
 }
 
+fn connected_from(source: IpAddr, port: u16) -> io::Result<TcpStream> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    socket.bind(&SocketAddr::new(source, 0).into())?;
+    socket.connect(&local(port).into())?;
+    Ok(socket.into())
+}
+
+fn is_from(client: &TcpStream, sources: &BTreeSet<IpAddr>) -> bool {
+    let peer = || client.peer_addr();
+    !sources.is_empty() && peer().is_ok_and(|address| sources.contains(&address.ip()))
+}
+
 #[track_caller]
 fn resolved(target: impl ToSocketAddrs) -> SocketAddr {
     let mut addresses = target
@@ -643,6 +671,8 @@ fn resolved(target: impl ToSocketAddrs) -> SocketAddr {
 
 #[cfg(test)]
 mod tests {
+    use std::net::TcpListener;
+
     use super::*;
 
     #[test]
@@ -667,5 +697,24 @@ mod tests {
         assert_eq!(state.allow(Way::ToClient, 7), (7, false));
         assert_eq!(state.allow(Way::ToClient, 7), (3, true));
         assert_eq!(state.allow(Way::ToClient, 7), (7, false));
+    }
+
+    #[test]
+    fn what_was_sent_while_its_sender_was_barred_never_arrives() {
+        let behind = TcpListener::bind(local(0)).unwrap();
+        let proxy = Proxy::start(behind.local_addr().unwrap());
+        let source = IpAddr::from([127, 0, 0, 9]);
+        let send = |byte| {
+            let mut sender = connected_from(source, proxy.port()).unwrap();
+            sender.write_all(&[byte]).map(|()| sender)
+        };
+        proxy.bar(&BTreeSet::from([source]));
+        let senders: Vec<_> = (0..50).map(|_| send(0)).collect();
+        proxy.bar(&BTreeSet::new());
+        let sender = send(1).unwrap();
+        let (mut received, mut byte) = (behind.accept().unwrap().0, [0]);
+        received.read_exact(&mut byte).unwrap();
+        assert_eq!((byte, proxy.accepted()), ([1], 52));
+        drop((sender, senders));
     }
 }
