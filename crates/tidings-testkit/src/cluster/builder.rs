@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use super::config_file::CONFIG_FILE;
 use super::node::{ClusterNode, Proxies};
 use super::{Cluster, SLOTS};
 use crate::binaries::{Binary, matrix};
@@ -152,7 +153,7 @@ impl ClusterBuilder {
     pub(super) fn start_node(&self, number: usize) -> Result<Arc<ClusterNode>, StartError> {
         let mut server = Server::builder()
             .config("cluster-enabled", "yes")
-            .config("cluster-config-file", "nodes.conf")
+            .config("cluster-config-file", CONFIG_FILE)
             .config("cluster-node-timeout", self.node_timeout.as_millis())
             // Otherwise a node learns its address only when it is met, and who meets all others is not.
             .config("cluster-announce-ip", "127.0.0.1")

@@ -1,6 +1,7 @@
 //! Real clusters.
 
 mod builder;
+mod config_file;
 mod failover;
 mod members;
 mod moves;

@@ -12,8 +12,7 @@ use crate::protocol::Protocol;
 use crate::proxy::Proxy;
 
 /// A server that is a node of a [`Cluster`](super::Cluster), with all that a [`Server`] can:
-/// [`admin`](Server::admin), [`kill`](Server::kill), [`freeze`](Server::freeze),
-/// [`restart`](Server::restart), …
+/// [`admin`](Server::admin), [`kill`](Server::kill), [`freeze`](Server::freeze), …
 ///
 /// A node that is started again still knows who it was, but not its keys. It says that it is
 /// wherever [`address`](Self::address) is, which is a proxy's in a cluster

@@ -177,6 +177,16 @@ pub struct StartError {
 /// Enough for a fatal configuration error or a stack trace's head.
 const LOG_LINES: usize = 25;
 
+/// What a log says last; or first of all if the server reports a bug of its own, which it does at length.
+fn told_by(log: &str) -> Vec<&str> {
+    let lines: Vec<&str> = log.lines().collect();
+    let report = lines
+        .iter()
+        .position(|line| line.contains("BUG REPORT START"));
+    let first = report.unwrap_or(lines.len().saturating_sub(LOG_LINES));
+    lines.into_iter().skip(first).take(LOG_LINES).collect()
+}
+
 impl StartError {
     /// All that the server wrote.
     #[must_use]
@@ -211,10 +221,9 @@ impl fmt::Display for StartError {
         if let Some(source) = &self.source {
             write!(out, ": {source}")?;
         }
-        let lines: Vec<&str> = self.log.lines().collect();
-        let tail = &lines[lines.len().saturating_sub(LOG_LINES)..];
-        if !tail.is_empty() {
-            write!(out, "; its log ends:\n  {}", tail.join("\n  "))?;
+        let told = told_by(&self.log);
+        if !told.is_empty() {
+            write!(out, "; its log says:\n  {}", told.join("\n  "))?;
         }
         Ok(())
     }
@@ -245,6 +254,18 @@ pub(crate) fn quoted(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_end_of_a_log_is_told_or_the_beginning_of_a_bug_report() {
+        let lines = |count: usize| (0..count).map(|number| format!("line {number}\n"));
+        let log: String = lines(30).collect();
+        let told = told_by(&log);
+        assert_eq!((told.len(), told[24]), (25, "line 29"));
+        let report = format!("{log}=== REDIS BUG REPORT START: ===\n{log}");
+        let told = told_by(&report);
+        assert_eq!((told.len(), told[1]), (25, "line 0"));
+        assert!(told_by("").is_empty());
+    }
 
     #[test]
     fn any_value_can_be_quoted() {

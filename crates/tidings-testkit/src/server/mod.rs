@@ -441,15 +441,20 @@ impl Server {
     }
 
     fn config_path(&self) -> PathBuf {
-        self.folder.file("server.conf")
+        self.file("server.conf")
     }
 
     fn log_path(&self) -> PathBuf {
-        self.folder.file("server.log")
+        self.file("server.log")
+    }
+
+    /// In the folder in which it runs.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.folder.file(name)
     }
 
     fn socket_path(&self) -> PathBuf {
-        self.folder.file("s.sock")
+        self.file("s.sock")
     }
 }
 
