@@ -85,12 +85,10 @@ pub(crate) async fn await_replicas(cluster: &Cluster) {
         let key = keys.next().expect("it has slots");
         node.admin(["SET", &key, "1", "EX", "60"]);
     }
-    eventually("the replicas are online", || {
-        let shards = |node: &Arc<ClusterNode>| node.cli(["CLUSTER", "SHARDS"]);
-        let mut nodes = cluster.nodes().into_iter();
-        nodes.all(|node| !shards(&node).contains("loading"))
-    })
-    .await;
+    for node in cluster.nodes() {
+        let is_loading = || node.cli(["CLUSTER", "SHARDS"]).contains("loading");
+        eventually("it takes all replicas for online", || !is_loading()).await;
+    }
 }
 
 /// Whether it is one of the primaries.
