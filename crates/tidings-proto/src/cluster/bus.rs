@@ -4,9 +4,12 @@
 //! A node says by `CLUSTER LINKS` since when each of these connections has been there. As long as that is the same time,
 //! nothing was lost on it. It tells of a connection when something has come over it: one that it tells of later may be
 //! older than what it said before, which its clock shows.
+//!
+//! A connection may be dead for long before it is replaced, while it looks like a quiet one. So what counts is when the node
+//! last had an answer from the other one, which `CLUSTER NODES` says.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::map::SlotMap;
 use super::node::{Health, Node};
@@ -14,21 +17,30 @@ use super::topology::{elements, number, pairs, text};
 use crate::error::{DecodeError, Error};
 use crate::resp::Reply;
 
+/// An answer may have been on its way, or lain unread, for so long.
+const ON_ITS_WAY: Duration = Duration::from_secs(1);
+
 /// The connections over which a node hears the others, as it told once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct InboundLinks {
     /// The time by the clock of the node, in milliseconds, not after it was asked for the others.
     clock: i64,
     created: BTreeMap<Box<str>, i64>,
+    /// When each of the others has answered it last.
+    answered: BTreeMap<Box<str>, i64>,
 }
 
 impl InboundLinks {
-    /// Reads the answers to `TIME` and then `CLUSTER LINKS`, in RESP2 or RESP3.
+    /// Reads the answers to `TIME`, then `CLUSTER LINKS`, and `CLUSTER NODES`, in RESP2 or RESP3.
     ///
     /// # Errors
     ///
     /// A reply is an error (a server older than 7.0, or one that does not allow it), or is of another shape.
-    pub fn from_replies(time: Reply<'_>, links: Reply<'_>) -> Result<Self, Error> {
+    pub fn from_replies(
+        time: Reply<'_>,
+        links: Reply<'_>,
+        nodes: Reply<'_>,
+    ) -> Result<Self, Error> {
         let mut time = elements(time)?;
         let mut next = || match time.next() {
             Some(part) => clock_part(&part?),
@@ -52,9 +64,36 @@ impl InboundLinks {
                 all.insert(node, created);
             }
         }
-        let created = all;
-        Ok(Self { clock, created })
+        Ok(Self {
+            clock,
+            created: all,
+            answered: answered(text(&nodes.into_result()?)?)?,
+        })
     }
+
+    /// How long before the node was asked another one has surely been well; `None` if it never answered.
+    fn since_answer(&self, id: &str) -> Option<Duration> {
+        let answered = self.answered.get(id)?;
+        let millis = u64::try_from(self.clock.saturating_sub(*answered));
+        Some(Duration::from_millis(millis.unwrap_or_default()) + ON_ITS_WAY)
+    }
+}
+
+/// `id address flags primary ping-sent pong-received …`, a line for each node. A time of 0 is none.
+fn answered(nodes: &str) -> Result<BTreeMap<Box<str>, i64>, Error> {
+    let mut all = BTreeMap::new();
+    for line in nodes.lines() {
+        let mut words = line.split(' ');
+        let (id, time) = (words.next(), words.nth(4));
+        let time = time.and_then(|time| time.parse().ok());
+        let (Some(id), Some(time)) = (id, time) else {
+            return Err(DecodeError::message("a line of CLUSTER NODES has a time").into());
+        };
+        if time != 0 {
+            all.insert(id.into(), time);
+        }
+    }
+    Ok(all)
 }
 
 fn clock_part(reply: &Reply<'_>) -> Result<i64, Error> {
@@ -76,7 +115,7 @@ struct Heard {
     created: Option<i64>,
     /// What its clock showed when it began to be of interest.
     clock: i64,
-    /// When it was asked for last and was still there.
+    /// When surely nothing was missing that was not told.
     whole_as_of: Instant,
     /// There was none when it was asked for last.
     is_cut: bool,
@@ -95,6 +134,11 @@ impl BusListener {
     /// Whether the node has been asked with success.
     pub fn has_begun(&self) -> bool {
         self.begun.is_none()
+    }
+
+    /// The last time at which surely nothing was missing that was not told; `None` if it has heard nobody yet.
+    pub fn whole_as_of(&self) -> Option<Instant> {
+        self.heard.values().map(|heard| heard.whole_as_of).min()
     }
 
     /// Takes what the node told when it was asked then. Since when messages of those `others` may be missing; `None` if there
@@ -132,11 +176,15 @@ impl BusListener {
                     Some(known) => known == created,
                     None => created <= heard.clock,
                 };
+                let answered = told.since_answer(id);
+                let answered = answered.and_then(|ago| asked.checked_sub(ago));
                 if !is_the_same {
                     missing.push(heard.whole_as_of);
+                    heard.whole_as_of = asked;
+                } else if let Some(answered) = answered {
+                    heard.whole_as_of = heard.whole_as_of.max(answered);
                 }
                 heard.created = Some(created);
-                heard.whole_as_of = asked;
             }
             if has_failed && !heard.has_failed {
                 missing.push(heard.whole_as_of);
@@ -165,13 +213,17 @@ mod tests {
     use super::*;
     use crate::cluster::testing::{address, map};
 
-    /// As told at this time.
+    /// As told at this time. Whoever has a connection has just answered, or when `~` says so.
     fn links(clock: u64, text: &str) -> InboundLinks {
         let mut wire = String::new();
+        let mut nodes = String::from("a host:1@2 myself,master - 0 0 1 connected 0-8000\n");
         let mut count = 0;
         for link in text.split_whitespace() {
             let (direction, rest) = link.split_at(1);
             let (node, created) = rest.split_once('@').unwrap();
+            let now = format!("{clock}999");
+            let (created, answered) = created.split_once('~').unwrap_or((created, &now));
+            nodes += &format!("{node} host:1@2 master - 0 {answered} 1 connected\n");
             let direction = if direction == "<" { "from" } else { "to" };
             count += 1;
             wire += &format!(
@@ -184,12 +236,13 @@ mod tests {
         let wire = format!("*{count}\r\n{wire}");
         let time = clock.to_string();
         let time = format!("*2\r\n${}\r\n{time}\r\n$6\r\n999000\r\n", time.len());
-        read(&time, &wire).unwrap()
+        let nodes = format!("${}\r\n{nodes}\r\n", nodes.len());
+        read(&time, &wire, &nodes).unwrap()
     }
 
-    fn read(time: &str, links: &str) -> Result<InboundLinks, Error> {
-        let (time, links) = (time.as_bytes(), links.as_bytes());
-        InboundLinks::from_replies(Reply::parse(time).unwrap(), Reply::parse(links).unwrap())
+    fn read(time: &str, links: &str, nodes: &str) -> Result<InboundLinks, Error> {
+        let [time, links, nodes] = [time, links, nodes].map(|text| Reply::parse(text.as_bytes()));
+        InboundLinks::from_replies(time.unwrap(), links.unwrap(), nodes.unwrap())
     }
 
     struct Listening {
@@ -226,15 +279,19 @@ mod tests {
         assert_eq!(links(1, ">b@5 <c@6 <b@7"), links(1, "<b@7 <c@6"));
         assert_eq!(links(7, "").clock, 7999);
         let time = "*2\r\n$1\r\n7\r\n$1\r\n0\r\n";
-        assert!(read(time, "*0\r\n").is_ok());
-        for (time, links) in [
-            (time, "-ERR unknown subcommand\r\n"),
-            (time, "*1\r\n:1\r\n"),
-            ("-NOPERM no\r\n", "*0\r\n"),
-            ("*1\r\n$1\r\n7\r\n", "*0\r\n"),
-            ("*2\r\n$1\r\n7\r\n$1\r\nx\r\n", "*0\r\n"),
+        assert!(read(time, "*0\r\n", "=4\r\ntxt:\r\n").is_ok());
+        for (time, links, nodes) in [
+            (time, "-ERR unknown subcommand\r\n", "$0\r\n\r\n"),
+            (time, "*1\r\n:1\r\n", "$0\r\n\r\n"),
+            (time, "*0\r\n", "-NOPERM no\r\n"),
+            (time, "*0\r\n", "$7\r\na - - -\r\n"),
+            (time, "*0\r\n", "$11\r\na - - - 0 x\r\n"),
+            ("-NOPERM no\r\n", "*0\r\n", "$0\r\n\r\n"),
+            ("*1\r\n$1\r\n7\r\n", "*0\r\n", "$0\r\n\r\n"),
+            ("*2\r\n$1\r\n7\r\n$1\r\nx\r\n", "*0\r\n", "$0\r\n\r\n"),
         ] {
-            assert!(read(time, links).is_err(), "{time:?} {links:?}");
+            let told = read(time, links, nodes);
+            assert!(told.is_err(), "{time:?} {links:?} {nodes:?}");
         }
     }
 
@@ -252,18 +309,45 @@ mod tests {
     fn what_a_new_link_follows_on_is_missing_since_the_old_one_was_seen() {
         let mut listening = Listening::new();
         assert_eq!(listening.at(0, "<b@5 <c@6"), None);
-        assert_eq!(listening.at(1, "<b@5 <c@6"), None);
-        assert_eq!(listening.at(2, "<b@5 <c@9"), Some(1));
-        assert_eq!(listening.at(3, "<b@5 <c@9"), None, "it is told once");
+        assert_eq!(listening.at(3, "<b@5 <c@6"), None);
+        assert_eq!(
+            listening.at(4, "<b@5 <c@9"),
+            Some(2),
+            "a second before that"
+        );
+        assert_eq!(listening.at(5, "<b@5 <c@9"), None, "it is told once");
+    }
+
+    #[test]
+    fn a_link_is_whole_until_the_last_answer_however_long_it_is_listed() {
+        let mut listening = Listening::new();
+        assert_eq!(listening.at(0, "<b@5 <c@6"), None);
+        assert_eq!(listening.at(5, "<b@5 <c@6~4999"), None);
+        assert_eq!(listening.at(9, "<b@5 <c@6~4999"), None, "dead or quiet");
+        let whole = |listening: &Listening| {
+            let as_of = listening.listener.whole_as_of();
+            as_of.map(|as_of| as_of.duration_since(listening.begun).as_secs())
+        };
+        assert_eq!(whole(&listening), Some(3));
+        assert_eq!(listening.at(10, "<b@5 <c@9500"), Some(3));
+        assert_eq!(whole(&listening), Some(9));
+        // What is missed from now on is missed since it was told.
+        assert_eq!(listening.at(11, "<b@5 <c@9500~3000"), None);
+        assert_eq!(listening.at(12, "<b@5 <c@11500"), Some(10));
+        // A node that never answered has not been heard since it was listened to.
+        let mut listening = Listening::new();
+        assert_eq!(listening.at(0, "<b@5 <c@6~0"), None);
+        assert_eq!(listening.at(3, "<b@5 <c@6~0"), None);
+        assert_eq!(listening.at(4, "<b@5 <c@3500"), Some(0));
     }
 
     #[test]
     fn a_link_that_is_gone_is_told_of_when_there_is_one_again() {
         let mut listening = Listening::new();
         assert_eq!(listening.at(0, "<b@5 <c@6"), None);
-        assert_eq!(listening.at(1, "<b@5"), None);
-        assert_eq!(listening.at(2, "<b@4"), Some(1), "of the other one");
-        assert_eq!(listening.at(3, "<b@4 <c@9"), Some(0));
+        assert_eq!(listening.at(2, "<b@5"), None);
+        assert_eq!(listening.at(3, "<b@4"), Some(1), "of the other one");
+        assert_eq!(listening.at(4, "<b@4 <c@9"), Some(0));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::Cluster;
 use super::node::ClusterNode;
+use crate::proxy::Direction;
 
 impl Cluster {
     /// Cuts a node off from all other nodes: no bus, no replication. Clients still reach it. Returns
@@ -31,6 +32,35 @@ impl Cluster {
     pub fn reconnect(&self, node: &ClusterNode) {
         node.set_cut_off(false);
         self.apply_partitions();
+        self.await_agreement();
+    }
+
+    /// Lets nothing through between the nodes any more, while no connection ends: as when a cable is pulled. Clients reach
+    /// all of them. The nodes find it out after the node timeout.
+    ///
+    /// # Panics
+    ///
+    /// If the cluster is not [behind proxies](super::ClusterBuilder::behind_proxies).
+    #[track_caller]
+    pub fn mute_bus(&self) {
+        for node in self.nodes() {
+            node.proxies().bus.silence(Direction::Both);
+        }
+    }
+
+    /// Ends [`mute_bus`](Self::mute_bus): the nodes connect to each other anew, and what they have sent since then is lost.
+    /// Returns when all agree.
+    ///
+    /// # Panics
+    ///
+    /// As [`mute_bus`](Self::mute_bus), or if they do not agree within a minute.
+    #[track_caller]
+    pub fn unmute_bus(&self) {
+        for node in self.nodes() {
+            let bus = &node.proxies().bus;
+            bus.cut();
+            bus.resume();
+        }
         self.await_agreement();
     }
 

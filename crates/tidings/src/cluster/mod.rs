@@ -30,10 +30,13 @@
 //!   published at itself, so that the gap may stand behind messages that came after the loss.
 //! - **One that was cut off for a shorter time is found when it hears the others again.** They have connected to it anew then, and
 //!   what they published in between is missing. So the node is asked at each topology interval since when it has had a connection from
-//!   each of them (`TIME` and `CLUSTER LINKS`, since 7.0), and a gap tells of it, behind the messages that came first. An
-//!   older server does not tell; where the user may not run these commands, what the bus has lost is missing without a gap.
-//! - **[`since`](crate::Gap::since) may be later than the loss**, by up to `cluster-node-timeout`: the connection between two
-//!   nodes may be dead, and both of them take it for a quiet one.
+//!   each of them (`TIME`, `CLUSTER LINKS` and `CLUSTER NODES`, since 7.0), and a gap tells of it, behind the messages that
+//!   came first. An older server does not tell; where the user may not run these commands, what the bus has lost is missing
+//!   without a gap.
+//! - **A connection between two nodes may be dead for long while both of them take it for a quiet one.** So the gap begins a
+//!   second before the one has last answered the other ([`since`](crate::Gap::since)). Where all other connections are
+//!   well, it may begin too late: until a node has asked that one itself, which it does one after the other, it takes the
+//!   others' word for when that was.
 //! - **What was sent just before a gap may come again behind it.** When a subscriber goes on at another node that gets the same
 //!   messages over the bus, it waits until 100 ms after it has left the one before; on a network without trouble they take 20 ms,
 //!   43 at most as measured. If the bus takes longer, on a machine that has no CPU time, or as a process stood

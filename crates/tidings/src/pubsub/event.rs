@@ -253,8 +253,8 @@ impl fmt::Debug for Confirmation {
 /// things differ there; what stands behind them is told [with the cluster](crate::cluster#the-promises-in-a-cluster):
 ///
 /// - A node that has lost sight of the others says nothing of it. The gap comes when these have agreed that it failed, or
-///   when it hears them again, and may stand behind messages that came after the loss; and [`since`](Self::since) may be later than
-///   the loss, by up to `cluster-node-timeout`.
+///   when it hears them again, and may stand behind messages that came after the loss: [`since`](Self::since) says when
+///   that may have been.
 /// - Behind a gap, what was sent shortly before it may come again, if the bus brought it to the next node later than is
 ///   waited for. Messages have no numbers, so it cannot be told from a new one.
 #[derive(Clone)]

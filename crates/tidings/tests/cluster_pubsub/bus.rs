@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::io::Write;
 use std::net::TcpStream;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use tidings::{Config, Event, Gap, GapCause};
 use tidings_testkit::{AdminReply, Binary, Cluster, ClusterNode};
@@ -19,9 +19,13 @@ on_both_faces! {
     [cluster shared]
     cl_03_who_may_not_ask_whom_the_node_hears_hears_all_the_same,
     [cluster that_fail]
+    cl_03_what_a_node_did_not_hear_before_it_was_left_is_in_the_gap,
+    sh_06_what_a_replica_did_not_hear_before_it_was_left_is_in_the_gap,
     cl_03_what_a_node_that_failed_has_published_last_is_a_gap,
     [cluster behind_proxies]
     cl_03_what_did_not_reach_the_node_over_the_cluster_bus_is_a_gap,
+    cl_03_what_was_lost_on_a_dead_connection_before_it_was_replaced_is_in_the_gap,
+    cl_03_a_node_is_asked_once_for_all_its_subscribers,
     sh_06_what_did_not_reach_a_replica_over_the_cluster_bus_is_a_gap,
 }
 
@@ -118,6 +122,26 @@ fn assert_tells_of(gap: &Gap, lost_at: SystemTime) {
     assert!(gap.since() <= lost_at && gap.until() >= lost_at, "{gap:?}");
 }
 
+/// Publishes from 4 on until the other node is heard again. All gaps tell of what was lost then.
+async fn gaps_until_heard(
+    reader: &mut impl Reads,
+    there: &ClusterNode,
+    lost_at: SystemTime,
+) -> Vec<Gap> {
+    let again = |number| published(there, "PUBLISH", "news", number);
+    let mut events = publish_until_heard(reader, again, 4).await;
+    while let Some(event) = reader.get_message(SEVERAL).await.expect("no error") {
+        events.push(event);
+    }
+    let (gaps, numbers) = parted(events);
+    assert!(numbers[0] >= 4, "{numbers:?}");
+    assert!(numbers.is_sorted());
+    for gap in &gaps {
+        assert_tells_of(gap, lost_at);
+    }
+    gaps
+}
+
 async fn cl_03_what_did_not_reach_the_node_over_the_cluster_bus_is_a_gap(case: Case) {
     let client = case.client_with(settings(&case)).await;
     let primaries = case.cluster.primaries();
@@ -137,21 +161,58 @@ async fn cl_03_what_did_not_reach_the_node_over_the_cluster_bus_is_a_gap(case: C
     published(there, "PUBLISH", "news", 2);
     published(there, "PUBLISH", "news", 3);
     case.cluster.reconnect(here);
-    let again = |number| published(there, "PUBLISH", "news", number);
-    let mut events = publish_until_heard(&mut pubsub, again, 4).await;
-    while let Some(event) = pubsub.get_message(SEVERAL).await.expect("no error") {
-        events.push(event);
-    }
-    let (gaps, numbers) = parted(events);
-    assert!(numbers[0] >= 4, "{numbers:?}");
-    assert!(numbers.is_sorted());
-    for gap in &gaps {
-        assert_tells_of(gap, lost_at);
-    }
+    let gaps = gaps_until_heard(&mut pubsub, there, lost_at).await;
     // What each of the others has sent is told to be missing once, when it is heard again: of
     // all together, or of one after the other.
     let others = case.cluster.nodes().len() - 1;
     assert!((1..=others).contains(&gaps.len()), "{gaps:?}");
+}
+
+async fn cl_03_what_was_lost_on_a_dead_connection_before_it_was_replaced_is_in_the_gap(case: Case) {
+    let client = case.client_with(settings(&case)).await;
+    let primaries = case.cluster.primaries();
+    let (here, there) = (&primaries[0], &primaries[1]);
+    let builder = client.pubsub().node(here.address()).channels("news");
+    let builder = builder.ignore_subscribe_messages(true);
+    let mut pubsub = builder.await.expect("it opens");
+    published(there, "PUBLISH", "news", 1);
+    assert_eq!(next(&mut pubsub).await.message().expect("one").text(), "1");
+
+    case.cluster.mute_bus();
+    let lost_at = SystemTime::now();
+    published(there, "PUBLISH", "news", 2);
+    asked().await;
+    // What comes from elsewhere meanwhile does not say that it is heard.
+    published(here, "PUBLISH", "news", 3);
+    assert_eq!(next(&mut pubsub).await.message().expect("one").text(), "3");
+    case.cluster.unmute_bus();
+    let gaps = gaps_until_heard(&mut pubsub, there, lost_at).await;
+    assert!(!gaps.is_empty());
+}
+
+async fn cl_03_a_node_is_asked_once_for_all_its_subscribers(case: Case) {
+    const SUBSCRIBERS: usize = 8;
+    let client = case.client_with(settings(&case)).await;
+    let here = case.cluster.primaries().remove(0);
+    let mut subscribers = Vec::new();
+    for _ in 0..SUBSCRIBERS {
+        let builder = client.pubsub().node(here.address()).channels("news");
+        subscribers.push(builder.await.expect("it opens"));
+    }
+    let calls = || {
+        let stats = here.cli(["INFO", "commandstats"]);
+        let (_, links) = stats.split_once("cluster|links:calls=")?;
+        links.split(',').next()?.parse::<u32>().ok()
+    };
+    eventually("it is asked", || calls().is_some()).await;
+    asked().await;
+    let (before, begun) = (calls().expect("it was asked"), Instant::now());
+    let goes_on = || calls().is_some_and(|calls| calls >= before + 5);
+    eventually("it is asked again and again", goes_on).await;
+    let asked = calls().expect("it was asked") - before;
+    let most = 2.0 * begun.elapsed().as_secs_f64() / INTERVAL.as_secs_f64() + 2.0;
+    assert!(f64::from(asked) <= most, "{asked}, at most {most}");
+    drop(subscribers);
 }
 
 async fn sh_06_what_did_not_reach_a_replica_over_the_cluster_bus_is_a_gap(case: Case) {
@@ -179,6 +240,57 @@ async fn sh_06_what_did_not_reach_a_replica_over_the_cluster_bus_is_a_gap(case: 
     assert!(numbers[0] >= 3, "{numbers:?}");
     assert_eq!(gaps.len(), 1, "{gaps:?}");
     assert_tells_of(&gaps[0], lost_at);
+}
+
+/// Cuts the node off that is read from, until it is left; what is lost before anybody knows of that is in the gap.
+async fn is_left(case: Case, mut reader: impl Reads, here: &ClusterNode, publish: impl Fn(u32)) {
+    publish(1);
+    assert_eq!(next(&mut reader).await.message().expect("one").text(), "1");
+    asked().await;
+    cut_off(&case, here).await;
+    let lost_at = SystemTime::now();
+    publish(2);
+    let events = publish_until_heard(&mut reader, publish, 3).await;
+    let (gaps, numbers) = parted(events);
+    assert!(numbers[0] >= 3, "{numbers:?}");
+    assert_eq!(gaps.len(), 1, "{gaps:?}");
+    assert_eq!(gaps[0].cause(), GapCause::NodeLeft);
+    assert_eq!(gaps[0].names().collect::<Vec<_>>(), [&b"news"[..]]);
+    assert!(gaps[0].since() <= lost_at, "{gaps:?}, lost at {lost_at:?}");
+}
+
+async fn cl_03_what_a_node_did_not_hear_before_it_was_left_is_in_the_gap(case: Case) {
+    let client = case.client_with(settings(&case)).await;
+    let primaries = case.cluster.primaries();
+    let (here, there) = (&primaries[0], &primaries[1]);
+    // Somewhere: it goes elsewhere then.
+    let pubsub = loop {
+        let builder = client.pubsub().channels("news");
+        let builder = builder.ignore_subscribe_messages(true);
+        let pubsub = builder.await.expect("it opens");
+        if here.cli(["PUBSUB", "NUMSUB", "news"]) == "news\n1" {
+            break pubsub;
+        }
+    };
+    let publish = |number| {
+        // What comes from the node itself does not say that it hears the others.
+        let at = if number == 3 { here } else { there };
+        published(at, "PUBLISH", "news", number);
+    };
+    is_left(case, pubsub, here, publish).await;
+}
+
+async fn sh_06_what_a_replica_did_not_hear_before_it_was_left_is_in_the_gap(case: Case) {
+    let owner = case.cluster.owner_of_key("news");
+    let replica = case.cluster.replicas_of(&owner).remove(0);
+    await_replicas(&case.cluster).await;
+    let config = settings(&case).read_from_replicas(true);
+    let client = case.client_with(config).await;
+    let builder = client.sharded_pubsub().channels("news");
+    let builder = builder.ignore_subscribe_messages(true);
+    let pubsub = builder.await.expect("it opens");
+    let publish = |number| published(&owner, "SPUBLISH", "news", number);
+    is_left(case, pubsub, &replica, publish).await;
 }
 
 async fn cl_03_what_a_node_that_failed_has_published_last_is_a_gap(case: Case) {

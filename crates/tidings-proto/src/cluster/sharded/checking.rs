@@ -49,6 +49,13 @@ impl ShardedSubscriptions {
         }
     }
 
+    /// What the node of a line has from its primary surely was whole then, but for what was [missed](Self::miss).
+    pub fn heard(&mut self, id: LineId, as_of: Instant) {
+        if let Some(line) = self.lines.get_mut(&id) {
+            line.heard_as_of = Some(as_of);
+        }
+    }
+
     /// Takes note of the primary of a line's shard. Where that has become another one without a word, the last messages of the
     /// one before may be missing.
     fn note_failover(&mut self, id: LineId) {
@@ -137,11 +144,15 @@ impl ShardedSubscriptions {
             let is_certain = as_of.saturating_duration_since(since) >= CERTAIN;
             if worst == Fit::Gone || is_certain || is_succeeded {
                 let right_as_of = line.right_as_of;
-                let cause = match worst {
-                    Fit::Gone => GapCause::NodeLeft,
-                    _ => GapCause::SlotMoved,
+                let (since, cause) = match worst {
+                    // It may have been without its primary for long when all have agreed on that.
+                    Fit::Gone => {
+                        let heard_as_of = line.heard_as_of.unwrap_or(right_as_of);
+                        (right_as_of.min(heard_as_of), GapCause::NodeLeft)
+                    }
+                    _ => (right_as_of, GapCause::SlotMoved),
                 };
-                self.leave(id, right_as_of, cause);
+                self.leave(id, since, cause);
             } else {
                 let again = now.checked_add(CERTAIN);
                 self.refresh_at = self.refresh_at.into_iter().chain(again).min();

@@ -48,6 +48,8 @@ pub(super) struct Line {
     pub(super) told: i64,
     /// The last time at which all of its names surely were where they belong.
     pub(super) right_as_of: Instant,
+    /// When surely nothing was missing of what its node has from its primary, as far as that is known.
+    pub(super) heard_as_of: Option<Instant>,
     /// Since when the map has said that some are not.
     pub(super) wrong_since: Option<Instant>,
     /// Since when nothing is on it.
@@ -87,6 +89,7 @@ impl Line {
             is_better: false,
             told: 0,
             right_as_of: now,
+            heard_as_of: None,
             wrong_since: None,
             idle_since: None,
             companions: Arc::default(),

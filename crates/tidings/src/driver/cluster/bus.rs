@@ -1,5 +1,5 @@
 //! Whether the node that a subscriber is at hears the other nodes: it is asked at intervals by what connections they reach
-//! it, over which come the messages that are published at them.
+//! it, over which come the messages that are published at them. It is asked once for all its subscribers.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use tidings_proto::cluster::{Address, BusListener, InboundLinks, Missed, Node, Shard};
+use tidings_proto::cluster::{Address, BusListener, InboundLinks, Missed, Node, Shard, SlotMap};
 use tidings_proto::pubsub::GapCause;
 use tidings_proto::{Reply, ServerError};
+use tokio::sync::Mutex;
 use tokio::time;
 
 use super::follow::single;
@@ -26,8 +27,25 @@ const TIME: &[u8] = b"*1\r\n$4\r\nTIME\r\n";
 
 const LINKS: &[u8] = b"*2\r\n$7\r\nCLUSTER\r\n$5\r\nLINKS\r\n";
 
+const NODES: &[u8] = b"*2\r\n$7\r\nCLUSTER\r\n$5\r\nNODES\r\n";
+
+/// What a node has told last, for all who want to know.
+#[derive(Debug, Default)]
+pub(super) struct LastTold(Mutex<Option<Told>>);
+
+#[derive(Clone, Debug)]
+struct Told {
+    asked: Instant,
+    /// The cluster as it was known then.
+    map: Arc<SlotMap>,
+    links: Arc<InboundLinks>,
+}
+
 /// What the cluster bus may have lost on its way to one node, for as long as a connection to it is served.
-pub(crate) struct BusLosses(Pin<Box<dyn Future<Output = (Listening, Missed)> + Send>>);
+pub(crate) struct BusLosses {
+    looking: Pin<Box<dyn Future<Output = (Listening, Option<Missed>)> + Send>>,
+    heard_as_of: Option<Instant>,
+}
 
 /// Whose messages come to a subscriber by way of another node.
 #[derive(Clone, Copy, Debug)]
@@ -43,39 +61,64 @@ struct Listening {
     node: Address,
     heard: Heard,
     listener: BusListener,
+    /// When the node was asked for what is known.
+    asked: Instant,
+    /// When that is old.
+    due: Instant,
 }
 
 impl BusLosses {
     pub(crate) fn new(cluster: Arc<Cluster>, node: Address, heard: Heard) -> Self {
+        let now = Instant::now();
         let listening = Listening {
             cluster,
             node,
             heard,
-            listener: BusListener::new(Instant::now()),
+            listener: BusListener::new(now),
+            asked: now,
+            due: now,
         };
-        Self(Box::pin(listening.next()))
+        Self {
+            looking: Box::pin(listening.next()),
+            heard_as_of: None,
+        }
     }
 
-    /// The next loss.
-    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Missed> {
-        let (listening, missed) = ready!(self.0.as_mut().poll(cx));
-        self.0 = Box::pin(listening.next());
+    /// Whether anything was lost, each time that the node has told.
+    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Missed>> {
+        let (listening, missed) = ready!(self.looking.as_mut().poll(cx));
+        self.heard_as_of = listening.listener.whole_as_of();
+        self.looking = Box::pin(listening.next());
         Poll::Ready(missed)
+    }
+
+    /// The last time at which surely nothing was missing that was not told, if that is known.
+    pub(crate) fn heard_as_of(&self) -> Option<Instant> {
+        self.heard_as_of
     }
 }
 
 impl Listening {
-    async fn next(mut self) -> (Self, Missed) {
+    /// What was lost, when the node has told again.
+    async fn next(mut self) -> (Self, Option<Missed>) {
         loop {
-            let asked = Instant::now();
-            let routes = self.cluster.routes();
-            match self.look(&routes, asked).await {
-                Ok(None) => {}
-                Ok(Some(since)) => {
+            time::sleep_until(self.due.into()).await;
+            let begun = Instant::now();
+            let outcome = self.look().await;
+            let usual = self.cluster.config().time_between_topologies();
+            // Those who have used the same answer come for the next one at the same time.
+            self.due = match &outcome {
+                Ok(_) => self.asked + usual,
+                Err(_) if self.listener.has_begun() => begun + usual,
+                Err(_) => begun + usual.min(SOON),
+            };
+            match outcome {
+                Ok(since) => {
                     let cause = GapCause::Partitioned;
-                    return (self, Missed { since, cause });
+                    let missed = since.map(|since| Missed { since, cause });
+                    return (self, missed);
                 }
-                // It is older than this command, or does not allow it.
+                // It is older than these commands, or does not allow them.
                 Err(error) if is_refused(&error) => {
                     tracing::warn!(
                         node = %self.node,
@@ -87,46 +130,67 @@ impl Listening {
                 // It is asked again.
                 Err(_) => {}
             }
-            let usual = self.cluster.config().time_between_topologies();
-            let pause = match self.listener.has_begun() {
-                true => usual,
-                false => usual.min(SOON),
-            };
-            time::sleep_until((asked + pause).into()).await;
         }
     }
 
     /// Since when something may be missing that the node hears again.
-    async fn look(&mut self, routes: &Routes, asked: Instant) -> Result<Option<Instant>> {
-        let others = self.others(routes);
-        let told = if others.is_empty() {
-            InboundLinks::default()
-        } else {
-            self.ask(routes).await?
-        };
-        Ok(self.listener.apply(&told, others, asked))
+    async fn look(&mut self) -> Result<Option<Instant>> {
+        let routes = self.cluster.routes();
+        if self.others(routes.map()).is_empty() {
+            self.asked = Instant::now();
+            let nothing = InboundLinks::default();
+            return Ok(self.listener.apply(&nothing, [], self.asked));
+        }
+        let told = self.ask(&routes).await?;
+        self.asked = told.asked;
+        let others = self.others(&told.map);
+        Ok(self.listener.apply(&told.links, others, told.asked))
     }
 
-    async fn ask(&self, routes: &Routes) -> Result<InboundLinks> {
+    /// What the node tells, or has told another one since this one has heard it last.
+    async fn ask(&self, routes: &Routes) -> Result<Told> {
         let link = routes.link_to(&self.node);
         let link = link.ok_or_else(|| Error::connection("no such node is known"))?;
+        let last = &link.last_told().0;
+        let (mut last, is_asked) = match last.try_lock() {
+            Ok(last) => (last, false),
+            Err(_) => (last.lock().await, true),
+        };
+        let recent = self.cluster.config().time_between_topologies() / 2;
+        if let Some(told) = &*last
+            && told.asked > self.asked
+            && told.asked.elapsed() < recent
+        {
+            return Ok(told.clone());
+        }
+        if is_asked {
+            // Each would wait for its own answer after all the others, if the node does not answer.
+            return Err(Error::connection("another one has asked in vain"));
+        }
+        let asked = Instant::now();
         // In this order over one connection.
-        let asking =
-            [TIME, LINKS].map(|command| link.run(Body::command(command.to_vec(), Patience::Usual)));
+        let asking = [TIME, LINKS, NODES]
+            .map(|command| link.run(Body::command(command.to_vec(), Patience::Usual)));
         let answers = together::all(asking).await;
         let answers: Vec<Answer> = answers.into_iter().collect::<Result<_>>()?;
-        let [time, links] = answers.as_slice() else {
-            return Err(Error::new(ErrorKind::Protocol, "two answers were due"));
+        let [time, links, nodes] = answers.as_slice() else {
+            return Err(Error::new(ErrorKind::Protocol, "three answers were due"));
         };
-        Ok(InboundLinks::from_replies(reply(time)?, reply(links)?)?)
+        let links = InboundLinks::from_replies(reply(time)?, reply(links)?, reply(nodes)?)?;
+        let told = Told {
+            asked,
+            map: Arc::new(routes.map().clone()),
+            links: Arc::new(links),
+        };
+        *last = Some(told.clone());
+        Ok(told)
     }
 
-    fn others<'a>(&self, routes: &'a Routes) -> Vec<&'a Node> {
+    fn others<'a>(&self, map: &'a SlotMap) -> Vec<&'a Node> {
         match self.heard {
-            Heard::Everybody => routes.map().others(&self.node).collect(),
+            Heard::Everybody => map.others(&self.node).collect(),
             Heard::Primary => {
-                let shard = routes.map().serving_shard_of(&self.node);
-                let primary = shard.and_then(Shard::primary);
+                let primary = map.serving_shard_of(&self.node).and_then(Shard::primary);
                 primary
                     .into_iter()
                     .filter(|primary| *primary.address() != self.node)

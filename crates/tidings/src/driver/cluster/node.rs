@@ -15,6 +15,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::time;
 
+use super::bus::LastTold;
 use crate::config::{self, Config};
 use crate::driver::body::{Answer, Body, Patience};
 use crate::driver::commands::CommandLink;
@@ -32,6 +33,7 @@ pub(crate) struct NodeLink {
     mailbox: Arc<Mailbox>,
     pool: Arc<Pool>,
     state: Arc<NodeState>,
+    last_told: LastTold,
 }
 
 /// What is known of a node beside what the cluster says.
@@ -64,6 +66,7 @@ impl NodeLink {
             mailbox,
             pool: Arc::new(pool),
             state,
+            last_told: LastTold::default(),
         })
     }
 
@@ -87,6 +90,11 @@ impl NodeLink {
 
     pub(crate) fn is_down(&self) -> bool {
         self.state.is_down.load(Ordering::Relaxed)
+    }
+
+    /// Whom it hears.
+    pub(super) fn last_told(&self) -> &LastTold {
+        &self.last_told
     }
 
     pub(super) fn knows_slots_only(&self) -> bool {

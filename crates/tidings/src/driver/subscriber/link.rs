@@ -447,6 +447,10 @@ impl<O: Outlet> Link for SubscriberLink<O> {
         state.settle();
     }
 
+    fn heard(&mut self, as_of: Instant) {
+        self.shared.lock().names.heard(self.id, as_of);
+    }
+
     fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = self.shared.lock();
         // It is not made again for nobody. Somebody may just be coming.

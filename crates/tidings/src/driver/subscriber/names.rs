@@ -125,6 +125,11 @@ impl Names {
         });
     }
 
+    /// What the node of a connection has from its primary surely was whole then.
+    pub(crate) fn heard(&mut self, line: LineId, as_of: Instant) {
+        on_names!(self, _one => {}, sharded => sharded.heard(line, as_of));
+    }
+
     /// More is known of why messages were missed while the connection was away.
     pub(crate) fn explain(&mut self, cause: GapCause) {
         on_names!(self, one => one.explain(cause), _sharded => {});
