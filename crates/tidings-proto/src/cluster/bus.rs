@@ -136,9 +136,11 @@ impl BusListener {
         self.begun.is_none()
     }
 
-    /// The last time at which surely nothing was missing that was not told; `None` if it has heard nobody yet.
+    /// The last time at which surely nothing was missing that was not told; `None` if it hears nobody. What a node that has
+    /// failed sends is told of when it is back.
     pub fn whole_as_of(&self) -> Option<Instant> {
-        self.heard.values().map(|heard| heard.whole_as_of).min()
+        let well = self.heard.values().filter(|heard| !heard.has_failed);
+        well.map(|heard| heard.whole_as_of).min()
     }
 
     /// Takes what the node told when it was asked then. Since when messages of those `others` may be missing; `None` if there
@@ -274,6 +276,14 @@ mod tests {
         }
     }
 
+    impl Listening {
+        /// Until which second surely nothing is missing that was not told.
+        fn whole(&self) -> Option<u64> {
+            let as_of = self.listener.whole_as_of()?;
+            Some(as_of.duration_since(self.begun).as_secs())
+        }
+    }
+
     #[test]
     fn only_what_comes_from_the_others_is_of_interest() {
         assert_eq!(links(1, ">b@5 <c@6 <b@7"), links(1, "<b@7 <c@6"));
@@ -324,13 +334,9 @@ mod tests {
         assert_eq!(listening.at(0, "<b@5 <c@6"), None);
         assert_eq!(listening.at(5, "<b@5 <c@6~4999"), None);
         assert_eq!(listening.at(9, "<b@5 <c@6~4999"), None, "dead or quiet");
-        let whole = |listening: &Listening| {
-            let as_of = listening.listener.whole_as_of();
-            as_of.map(|as_of| as_of.duration_since(listening.begun).as_secs())
-        };
-        assert_eq!(whole(&listening), Some(3));
+        assert_eq!(listening.whole(), Some(3));
         assert_eq!(listening.at(10, "<b@5 <c@9500"), Some(3));
-        assert_eq!(whole(&listening), Some(9));
+        assert_eq!(listening.whole(), Some(9));
         // What is missed from now on is missed since it was told.
         assert_eq!(listening.at(11, "<b@5 <c@9500~3000"), None);
         assert_eq!(listening.at(12, "<b@5 <c@11500"), Some(10));
@@ -383,10 +389,11 @@ mod tests {
             ]),
         );
         assert_eq!(listening.at(2, "<b@5"), Some(0));
-        assert_eq!(listening.at(3, "<b@5"), None, "it was told");
+        assert_eq!(listening.at(13, "<b@5"), None, "it was told");
+        assert_eq!(listening.whole(), Some(12), "of those who are well");
         listening.map = well;
-        assert_eq!(listening.at(4, "<b@5"), None);
-        assert_eq!(listening.at(5, "<b@5 <c@4500"), Some(2));
+        assert_eq!(listening.at(14, "<b@5"), None);
+        assert_eq!(listening.at(15, "<b@5 <c@14500"), Some(2));
     }
 
     #[test]

@@ -33,10 +33,11 @@
 //!   each of them (`TIME`, `CLUSTER LINKS` and `CLUSTER NODES`, since 7.0), and a gap tells of it, behind the messages that
 //!   came first. An older server does not tell; where the user may not run these commands, what the bus has lost is missing
 //!   without a gap.
-//! - **A connection between two nodes may be dead for long while both of them take it for a quiet one.** So the gap begins a
-//!   second before the one has last answered the other ([`since`](crate::Gap::since)). Where all other connections are
-//!   well, it may begin too late: until a node has asked that one itself, which it does one after the other, it takes the
-//!   others' word for when that was.
+//! - **A connection between two nodes may be dead for long while both of them take it for a quiet one.** So whatever is lost in
+//!   the end, a gap begins when the others have last answered the node, and a second before
+//!   ([`since`](crate::Gap::since)), which is some seconds before all was known to be well. It may begin too late, by up to
+//!   `cluster-node-timeout`, where only the one connection was dead that brings the messages: the others answer over another one; and
+//!   in a large cluster where no other node was out of reach, as nodes take each other's word for when that was.
 //! - **What was sent just before a gap may come again behind it.** When a subscriber goes on at another node that gets the same
 //!   messages over the bus, it waits until 100 ms after it has left the one before; on a network without trouble they take 20 ms,
 //!   43 at most as measured. If the bus takes longer, on a machine that has no CPU time, or as a process stood

@@ -58,8 +58,9 @@ pub(crate) trait Link {
     /// Something may be missing of what its peer was to bring, although the connection is well.
     fn missed(&mut self, _missed: Missed) {}
 
-    /// What its peer has from others surely was whole then, but for what was [missed](Self::missed).
-    fn heard(&mut self, _as_of: Instant) {}
+    /// What its peer has from others surely was whole then, but for what was [missed](Self::missed); `None` if that is not
+    /// known, or it has nothing from others.
+    fn heard(&mut self, _as_of: Option<Instant>) {}
 
     /// Ready when nobody wants a connection any more; called while there is none.
     fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<()>;
@@ -151,12 +152,8 @@ pub(crate) async fn serve<L: Link>(place: &Place, connected_to: &Config, link: &
     let mut losses = place.bus_losses(connected_to);
     poll_fn(|cx| {
         if let Some(departure) = &mut departure
-            && let Poll::Ready(mut departure) = departure.as_mut().poll(cx)
+            && let Poll::Ready(departure) = departure.as_mut().poll(cx)
         {
-            // It may have been without the others for long when all have agreed on that.
-            if let Some(as_of) = losses.as_ref().and_then(BusLosses::heard_as_of) {
-                departure.good_at = departure.good_at.min(as_of);
-            }
             return Poll::Ready(link.leave(departure));
         }
         match &mut losses {
@@ -177,9 +174,7 @@ pub(crate) fn poll_run_hearing<L: Link>(
         if let Some(missed) = missed {
             link.missed(missed);
         }
-        if let Some(as_of) = losses.heard_as_of() {
-            link.heard(as_of);
-        }
+        link.heard(losses.heard_as_of());
     }
     link.poll_run(cx)
 }

@@ -76,11 +76,12 @@ async fn keep_busy(node: &ClusterNode) {
     eventually("it answers again", || !is_busy()).await;
 }
 
-/// Publishes numbers at a node, until what was published last has come: all that has come.
+/// Publishes numbers until one has come, and a gap of this cause: all that has come.
 async fn publish_until_heard(
     reader: &mut impl Reads,
     publish: impl Fn(u32),
     from: u32,
+    cause: GapCause,
 ) -> Vec<Event> {
     let mut events = Vec::new();
     for number in from.. {
@@ -89,7 +90,8 @@ async fn publish_until_heard(
             events.push(event);
         }
         let heard = |event: &Event| matches!(event, Event::Message(_));
-        if events.iter().any(heard) && events.iter().any(|event| event.gap().is_some()) {
+        let told = |event: &Event| event.gap().is_some_and(|gap| gap.cause() == cause);
+        if events.iter().any(heard) && events.iter().any(told) {
             break;
         }
         assert!(number < from + 100, "nothing comes: {events:?}");
@@ -129,7 +131,7 @@ async fn gaps_until_heard(
     lost_at: SystemTime,
 ) -> Vec<Gap> {
     let again = |number| published(there, "PUBLISH", "news", number);
-    let mut events = publish_until_heard(reader, again, 4).await;
+    let mut events = publish_until_heard(reader, again, 4, GapCause::Partitioned).await;
     while let Some(event) = reader.get_message(SEVERAL).await.expect("no error") {
         events.push(event);
     }
@@ -178,6 +180,16 @@ async fn cl_03_what_was_lost_on_a_dead_connection_before_it_was_replaced_is_in_t
     published(there, "PUBLISH", "news", 1);
     assert_eq!(next(&mut pubsub).await.message().expect("one").text(), "1");
 
+    // It is known that all was well until shortly before.
+    let opened_at = SystemTime::now();
+    for other in case.cluster.nodes().iter().filter(|other| *other != here) {
+        let answered = || answered_at(here, other) >= opened_at + Duration::from_secs(2);
+        while !answered() {
+            tokio::time::sleep(INTERVAL).await;
+        }
+    }
+    asked().await;
+
     case.cluster.mute_bus();
     let lost_at = SystemTime::now();
     published(there, "PUBLISH", "news", 2);
@@ -186,8 +198,17 @@ async fn cl_03_what_was_lost_on_a_dead_connection_before_it_was_replaced_is_in_t
     published(here, "PUBLISH", "news", 3);
     assert_eq!(next(&mut pubsub).await.message().expect("one").text(), "3");
     case.cluster.unmute_bus();
-    let gaps = gaps_until_heard(&mut pubsub, there, lost_at).await;
-    assert!(!gaps.is_empty());
+    for gap in gaps_until_heard(&mut pubsub, there, lost_at).await {
+        assert!(gap.since() > opened_at, "{gap:?}, opened at {opened_at:?}");
+    }
+}
+
+/// When a node has answered another one last, as that one says.
+fn answered_at(node: &ClusterNode, other: &ClusterNode) -> SystemTime {
+    let nodes = node.cli(["CLUSTER", "NODES"]);
+    let line = nodes.lines().find(|line| line.starts_with(other.id()));
+    let answered = line.and_then(|line| line.split(' ').nth(5)?.parse().ok());
+    SystemTime::UNIX_EPOCH + Duration::from_millis(answered.expect("a time"))
 }
 
 async fn cl_03_a_node_is_asked_once_for_all_its_subscribers(case: Case) {
@@ -235,7 +256,7 @@ async fn sh_06_what_did_not_reach_a_replica_over_the_cluster_bus_is_a_gap(case: 
     published(&owner, "SPUBLISH", "news", 2);
     case.cluster.reconnect(&replica);
     let again = |number| published(&owner, "SPUBLISH", "news", number);
-    let events = publish_until_heard(&mut subscription, again, 3).await;
+    let events = publish_until_heard(&mut subscription, again, 3, GapCause::Partitioned).await;
     let (gaps, numbers) = parted(events);
     assert!(numbers[0] >= 3, "{numbers:?}");
     assert_eq!(gaps.len(), 1, "{gaps:?}");
@@ -250,13 +271,13 @@ async fn is_left(case: Case, mut reader: impl Reads, here: &ClusterNode, publish
     cut_off(&case, here).await;
     let lost_at = SystemTime::now();
     publish(2);
-    let events = publish_until_heard(&mut reader, publish, 3).await;
+    let events = publish_until_heard(&mut reader, publish, 3, GapCause::NodeLeft).await;
     let (gaps, numbers) = parted(events);
     assert!(numbers[0] >= 3, "{numbers:?}");
-    assert_eq!(gaps.len(), 1, "{gaps:?}");
-    assert_eq!(gaps[0].cause(), GapCause::NodeLeft);
-    assert_eq!(gaps[0].names().collect::<Vec<_>>(), [&b"news"[..]]);
-    assert!(gaps[0].since() <= lost_at, "{gaps:?}, lost at {lost_at:?}");
+    let left = gaps.iter().find(|gap| gap.cause() == GapCause::NodeLeft);
+    let left = left.expect("it was awaited");
+    assert_eq!(left.names().collect::<Vec<_>>(), [&b"news"[..]]);
+    assert!(left.since() <= lost_at, "{left:?}, lost at {lost_at:?}");
 }
 
 async fn cl_03_what_a_node_did_not_hear_before_it_was_left_is_in_the_gap(case: Case) {
@@ -307,7 +328,7 @@ async fn cl_03_what_a_node_that_failed_has_published_last_is_a_gap(case: Case) {
     published(there, "PUBLISH", "news", 2);
     let _ = case.cluster.kill_and_fail_over(there);
     let again = |number| published(other, "PUBLISH", "news", number);
-    let events = publish_until_heard(&mut pubsub, again, 3).await;
+    let events = publish_until_heard(&mut pubsub, again, 3, GapCause::Partitioned).await;
     let (gaps, numbers) = parted(events);
     assert!(numbers[0] >= 3, "{numbers:?}");
     assert_eq!(gaps.len(), 1, "{gaps:?}");

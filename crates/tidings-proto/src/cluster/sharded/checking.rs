@@ -49,10 +49,11 @@ impl ShardedSubscriptions {
         }
     }
 
-    /// What the node of a line has from its primary surely was whole then, but for what was [missed](Self::miss).
-    pub fn heard(&mut self, id: LineId, as_of: Instant) {
+    /// What the node of a line has from its primary surely was whole then, but for what was [missed](Self::miss); `None` if
+    /// it has nothing from another one, or that is not known.
+    pub fn heard(&mut self, id: LineId, as_of: Option<Instant>) {
         if let Some(line) = self.lines.get_mut(&id) {
-            line.heard_as_of = Some(as_of);
+            line.heard_as_of = as_of;
         }
     }
 
@@ -78,8 +79,9 @@ impl ShardedSubscriptions {
             let granted = homes.get(name).and_then(|home| home.granted_again_at);
             granted.is_some_and(|at| at >= since)
         };
+        let whole_as_of = line.whole_as_of(since);
         let subscriptions = &mut line.subscriptions;
-        subscriptions.miss(since, GapCause::Failover, |name| !was_told(name));
+        subscriptions.miss(whole_as_of, GapCause::Failover, |name| !was_told(name));
         self.drain(id);
     }
 
@@ -144,15 +146,11 @@ impl ShardedSubscriptions {
             let is_certain = as_of.saturating_duration_since(since) >= CERTAIN;
             if worst == Fit::Gone || is_certain || is_succeeded {
                 let right_as_of = line.right_as_of;
-                let (since, cause) = match worst {
-                    // It may have been without its primary for long when all have agreed on that.
-                    Fit::Gone => {
-                        let heard_as_of = line.heard_as_of.unwrap_or(right_as_of);
-                        (right_as_of.min(heard_as_of), GapCause::NodeLeft)
-                    }
-                    _ => (right_as_of, GapCause::SlotMoved),
+                let cause = match worst {
+                    Fit::Gone => GapCause::NodeLeft,
+                    _ => GapCause::SlotMoved,
                 };
-                self.leave(id, since, cause);
+                self.leave(id, right_as_of, cause);
             } else {
                 let again = now.checked_add(CERTAIN);
                 self.refresh_at = self.refresh_at.into_iter().chain(again).min();
@@ -279,6 +277,7 @@ impl ShardedSubscriptions {
 mod tests {
     use super::*;
     use crate::cluster::{Access, testing::map};
+    use crate::pubsub::Verb;
 
     #[test]
     fn a_former_primary_is_succeeded_by_a_replica_of_its_own_and_by_nobody_else() {
@@ -303,5 +302,51 @@ mod tests {
             "0-16383: c primary online",
             ": a primary online, b replica online"
         ])));
+    }
+
+    #[test]
+    fn what_a_replica_did_not_hear_is_missed_whatever_becomes_of_it() {
+        let second = Duration::from_secs(1);
+        let begun = Instant::now();
+        let at = |seconds: u32| begun + seconds * second;
+        let before = map(&["0-16383: a primary online, b replica online"]);
+        let failed = map(&["0-16383: a primary online, b replica fail"]);
+        let read = || {
+            let access = Access::ReadFromReplica;
+            let mut names = ShardedSubscriptions::new(before.clone(), access, 0, begun);
+            names.subscribe(vec![Blob::copy_from(b"news")]);
+            let line = names.poll_open(begun).expect("it is to be connected").line;
+            names.opened(line, begun);
+            let subscriptions = names.line_mut(line).expect("it is there");
+            subscriptions.poll_transmit(&mut Vec::new(), begun);
+            let verb = Verb::Subscribe;
+            let answered =
+                subscriptions.handle_confirmation(verb, KIND, Some(b"news"), 1, true, begun);
+            assert_eq!(answered.ok(), Some(true));
+            names.drain(line);
+            names.apply(&before, at(8), at(8));
+            (names, line)
+        };
+        let since = |names: &ShardedSubscriptions| {
+            let (since, cause) = names.missed(b"news").expect("it is told later");
+            (since.duration_since(begun).as_secs(), cause)
+        };
+        // It was well when it was asked for last, or had heard its primary before.
+        for (heard_as_of, missed) in [(None, 8), (Some(at(5)), 5), (Some(at(9)), 8)] {
+            let (mut names, line) = read();
+            names.heard(line, heard_as_of);
+            names.apply(&failed, at(10), at(10));
+            assert_eq!(since(&names), (missed, GapCause::NodeLeft));
+        }
+        let (mut names, line) = read();
+        names.heard(line, Some(at(5)));
+        names.lost(line, at(9), false, at(10));
+        assert_eq!(since(&names), (5, GapCause::Disconnected));
+        // It has become the primary.
+        let (mut names, line) = read();
+        names.heard(line, Some(at(5)));
+        names.heard(line, None);
+        names.lost(line, at(9), false, at(10));
+        assert_eq!(since(&names), (9, GapCause::Disconnected));
     }
 }

@@ -61,7 +61,7 @@ impl ShardedSubscriptions {
                     home.left_at = Some(self.now);
                     let is_primary =
                         line.primary.as_ref().map(Node::address) == Some(&line.address);
-                    home.sure_at = (!is_primary).then_some(line.right_as_of);
+                    home.sure_at = (!is_primary).then_some(line.whole_as_of(line.right_as_of));
                 }
                 self.refresh = true;
                 self.ended_at = Some(self.now);

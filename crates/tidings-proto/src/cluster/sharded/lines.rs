@@ -106,6 +106,12 @@ impl Line {
         }
     }
 
+    /// The last time at which surely nothing was missing, where that is the last time for the connection: its node may
+    /// have been without its primary before.
+    pub(super) fn whole_as_of(&self, last: Instant) -> Instant {
+        self.heard_as_of.map_or(last, |heard| heard.min(last))
+    }
+
     pub(super) fn is_online(&self) -> bool {
         matches!(self.stage, Stage::Online(_))
     }
@@ -185,7 +191,8 @@ impl ShardedSubscriptions {
         };
         let address = line.address.clone();
         let stage = line.stage;
-        line.subscriptions.lost(last_heard, GapCause::Disconnected);
+        let whole_as_of = line.whole_as_of(last_heard);
+        line.subscriptions.lost(whole_as_of, GapCause::Disconnected);
         let lived = match stage {
             Stage::Online(since) => now.saturating_duration_since(since),
             _ => Duration::ZERO,
@@ -202,7 +209,7 @@ impl ShardedSubscriptions {
     /// Leaves a connection because its node is not the right one for what is on it, since then.
     pub(super) fn leave(&mut self, id: LineId, since: Instant, cause: GapCause) {
         if let Some(line) = self.lines.get_mut(&id) {
-            line.subscriptions.lost(since, cause);
+            line.subscriptions.lost(line.whole_as_of(since), cause);
             self.closed.push_back(id);
             self.abandon(id);
         }

@@ -151,21 +151,27 @@ impl Listening {
     async fn ask(&self, routes: &Routes) -> Result<Told> {
         let link = routes.link_to(&self.node);
         let link = link.ok_or_else(|| Error::connection("no such node is known"))?;
-        let last = &link.last_told().0;
-        let (mut last, is_asked) = match last.try_lock() {
-            Ok(last) => (last, false),
-            Err(_) => (last.lock().await, true),
-        };
         let recent = self.cluster.config().time_between_topologies() / 2;
-        if let Some(told) = &*last
-            && told.asked > self.asked
-            && told.asked.elapsed() < recent
-        {
-            return Ok(told.clone());
-        }
-        if is_asked {
-            // Each would wait for its own answer after all the others, if the node does not answer.
-            return Err(Error::connection("another one has asked in vain"));
+        let (mut last, is_asked) = match link.last_told().0.try_lock() {
+            Ok(last) => (Some(last), false),
+            // Whoever asks may be in a runtime that stands still.
+            Err(_) => (
+                time::timeout(recent, link.last_told().0.lock()).await.ok(),
+                true,
+            ),
+        };
+        if let Some(last) = &last {
+            match &**last {
+                // What was waited for is as new as can be, however long that took.
+                Some(told)
+                    if told.asked > self.asked && (is_asked || told.asked.elapsed() < recent) =>
+                {
+                    return Ok(told.clone());
+                }
+                // Each would wait for its own answer after all the others, if the node does not answer.
+                _ if is_asked => return Err(Error::connection("another one has asked in vain")),
+                _ => {}
+            }
         }
         let asked = Instant::now();
         // In this order over one connection.
@@ -182,7 +188,9 @@ impl Listening {
             map: Arc::new(routes.map().clone()),
             links: Arc::new(links),
         };
-        *last = Some(told.clone());
+        if let Some(last) = &mut last {
+            **last = Some(told.clone());
+        }
         Ok(told)
     }
 

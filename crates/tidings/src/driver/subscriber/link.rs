@@ -54,6 +54,8 @@ struct Line {
     mute: bool,
     /// The peer did not answer any more.
     silent: bool,
+    /// When surely nothing was missing of what the peer has from others, as far as that is known.
+    heard_as_of: Option<Instant>,
     /// How many messages the last read brought: about as many as the next one will.
     usual: usize,
 }
@@ -88,9 +90,10 @@ impl<O: Outlet> SubscriberLink<O> {
         let Some(line) = self.line.take() else {
             return End::Lost(error);
         };
-        let last_heard = line.connection.last_heard();
+        // The peer may have been without the others for long before it, or all of them, knew.
+        let earlier = [good_at, line.heard_as_of].into_iter().flatten();
         let loss = Loss {
-            last_heard: good_at.map_or(last_heard, |good_at| good_at.min(last_heard)),
+            last_heard: earlier.fold(line.connection.last_heard(), Instant::min),
             cause,
             silent: line.silent,
         };
@@ -426,6 +429,7 @@ impl<O: Outlet> Link for SubscriberLink<O> {
             connection,
             mute: false,
             silent: false,
+            heard_as_of: None,
             usual: 0,
         });
     }
@@ -447,7 +451,10 @@ impl<O: Outlet> Link for SubscriberLink<O> {
         state.settle();
     }
 
-    fn heard(&mut self, as_of: Instant) {
+    fn heard(&mut self, as_of: Option<Instant>) {
+        if let Some(line) = &mut self.line {
+            line.heard_as_of = as_of;
+        }
         self.shared.lock().names.heard(self.id, as_of);
     }
 

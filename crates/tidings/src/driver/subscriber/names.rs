@@ -126,7 +126,7 @@ impl Names {
     }
 
     /// What the node of a connection has from its primary surely was whole then.
-    pub(crate) fn heard(&mut self, line: LineId, as_of: Instant) {
+    pub(crate) fn heard(&mut self, line: LineId, as_of: Option<Instant>) {
         on_names!(self, _one => {}, sharded => sharded.heard(line, as_of));
     }
 
