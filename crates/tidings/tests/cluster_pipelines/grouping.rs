@@ -10,7 +10,7 @@ use crate::clusters::{Case, on_each_own, on_each_shared};
 use crate::support::{error, keys, on_each_alone};
 
 /// How often a node has run a command.
-fn calls(node: &ClusterNode, command: &str) -> u64 {
+pub(crate) fn calls(node: &ClusterNode, command: &str) -> u64 {
     let stats = node.cli(["INFO", "commandstats"]);
     let line = format!("cmdstat_{command}:calls=");
     let calls = stats.lines().find_map(|it| it.strip_prefix(&line));
