@@ -33,11 +33,12 @@
 //!   each of them (`TIME`, `CLUSTER LINKS` and `CLUSTER NODES`, since 7.0), and a gap tells of it, behind the messages that
 //!   came first. An older server does not tell; where the user may not run these commands, what the bus has lost is missing
 //!   without a gap.
-//! - **A connection between two nodes may be dead for long while both of them take it for a quiet one.** So whatever is lost in
-//!   the end, a gap begins when the others have last answered the node, and a second before
-//!   ([`since`](crate::Gap::since)), which is some seconds before all was known to be well. It may begin too late, by up to
-//!   `cluster-node-timeout`, where only the one connection was dead that brings the messages: the others answer over another one; and
-//!   in a large cluster where no other node was out of reach, as nodes take each other's word for when that was.
+//! - **A connection between two nodes may be dead for long while both of them take it for a quiet one.** So where messages
+//!   come over the bus, each gap begins a second before the node last had an answer from all of the others, whatever it is that was
+//!   lost in the end ([`since`](crate::Gap::since)). That is some seconds sooner than it would have to be, as nodes ask each
+//!   other seldom. It may still be too late, by up to `cluster-node-timeout`, where only the one connection was dead that
+//!   brings the messages, as answers come over another one; and in a large cluster in which nothing else was out of reach, as
+//!   nodes take each other's word for who was well, and when.
 //! - **What was sent just before a gap may come again behind it.** When a subscriber goes on at another node that gets the same
 //!   messages over the bus, it waits until 100 ms after it has left the one before; on a network without trouble they take 20 ms,
 //!   43 at most as measured. If the bus takes longer, on a machine that has no CPU time, or as a process stood

@@ -301,8 +301,8 @@ impl Gap {
     /// The last time at which nothing was missing, as far as can be known.
     ///
     /// Of a lost connection, when its peer was heard last. In a cluster, of a node that was not the right one any more, when the
-    /// nodes were asked last and still said that it was: of one that had lost sight of them, they say so for
-    /// `cluster-node-timeout` (15 s unless set).
+    /// nodes were asked last and still said that it was; and where messages come over the cluster bus, not after the time at
+    /// which the node had last heard of all the others, [as far as it tells](crate::cluster#the-promises-in-a-cluster).
     pub fn since(&self) -> SystemTime {
         self.since
     }
