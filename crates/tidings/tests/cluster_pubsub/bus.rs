@@ -32,7 +32,7 @@ on_both_faces! {
 /// Nobody is taken for failed.
 fn behind_proxies(binary: &Binary) -> Arc<Cluster> {
     let cluster = Cluster::builder().binary(binary).replicas(1);
-    let cluster = cluster.node_timeout(Duration::from_secs(60));
+    let cluster = cluster.node_timeout(Duration::from_secs(20));
     Arc::new(cluster.behind_proxies().start_or_panic())
 }
 

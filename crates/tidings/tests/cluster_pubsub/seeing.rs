@@ -1,10 +1,13 @@
 //! What the nodes of a cluster say of those who are subscribed there.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tidings_testkit::{Cluster, ClusterNode};
 
 use crate::support::eventually;
+
+const A_MINUTE: Duration = Duration::from_secs(60);
 
 /// A connection that is subscribed to something, and its node.
 #[derive(Debug)]
@@ -85,9 +88,16 @@ pub(crate) async fn await_replicas(cluster: &Cluster) {
         let key = keys.next().expect("it has slots");
         node.admin(["SET", &key, "1", "EX", "60"]);
     }
+    let begun = Instant::now();
     for node in cluster.nodes() {
-        let is_loading = || node.cli(["CLUSTER", "SHARDS"]).contains("loading");
-        eventually("it takes all replicas for online", || !is_loading()).await;
+        // It has heard of each within half of the node timeout.
+        while node.cli(["CLUSTER", "SHARDS"]).contains("loading") {
+            assert!(
+                begun.elapsed() < A_MINUTE,
+                "{node} takes a replica for loading"
+            );
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 }
 
