@@ -16,9 +16,6 @@ use crate::pubsub::GapCause;
 /// announced as a rule, and not every node knows at once.
 const CERTAIN: Duration = Duration::from_secs(1);
 
-/// After this time a failover has been told of by all that it concerns.
-const SETTLED: Duration = Duration::from_secs(3);
-
 /// How a name and its node fit together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Fit {
@@ -143,9 +140,6 @@ impl ShardedSubscriptions {
             if worst < Fit::Wrong {
                 line.wrong_since = None;
                 line.right_as_of = line.right_as_of.max(as_of);
-                if worst == Fit::Right {
-                    self.forget_failover(id);
-                }
                 continue;
             }
             let since = *line.wrong_since.get_or_insert(as_of);
@@ -163,29 +157,6 @@ impl ShardedSubscriptions {
             }
         }
         self.look_for_better();
-    }
-
-    /// Takes the node of a line for what it is by now, if that has been so for a while: what happens to it later has nothing to
-    /// do with a failover that was told.
-    fn forget_failover(&mut self, id: LineId) {
-        let Some(line) = self.lines.get(&id).filter(|line| line.is_online()) else {
-            return;
-        };
-        let now = self.now;
-        let is_recent = |at: Instant| now.saturating_duration_since(at) < SETTLED;
-        if line.failed_over_at.is_some_and(is_recent) {
-            return;
-        }
-        let node = self.map.node_at(&line.address);
-        let is_primary = node.is_some_and(Node::is_primary);
-        for (name, is_confirmed) in line.subscriptions.each_wanted(KIND) {
-            let home = self.homes.get_mut(name).filter(|_| is_confirmed);
-            if let Some(home) = home.filter(|home| !is_recent(home.came_at)) {
-                home.was_primary = is_primary;
-                home.saw_failover = false;
-                home.came_at = now;
-            }
-        }
     }
 
     /// Whether a replica of the primary that a line is connected to has taken its slots over. Until the map lists the former
@@ -308,22 +279,6 @@ mod tests {
     use crate::cluster::{Access, testing::map};
     use crate::pubsub::Verb;
 
-    /// A shard channel that is read from a replica.
-    fn read_from_b(map: &SlotMap, now: Instant) -> (ShardedSubscriptions, LineId) {
-        let access = Access::ReadFromReplica;
-        let mut names = ShardedSubscriptions::new(map.clone(), access, 0, now);
-        names.subscribe(vec![Blob::copy_from(b"news")]);
-        let line = names.poll_open(now).expect("it is to be connected").line;
-        names.opened(line, now);
-        let subscriptions = names.line_mut(line).expect("it is there");
-        subscriptions.poll_transmit(&mut Vec::new(), now);
-        let verb = Verb::Subscribe;
-        let answered = subscriptions.handle_confirmation(verb, KIND, Some(b"news"), 1, true, now);
-        assert_eq!(answered.ok(), Some(true));
-        names.drain(line);
-        (names, line)
-    }
-
     #[test]
     fn a_former_primary_is_succeeded_by_a_replica_of_its_own_and_by_nobody_else() {
         let now = Instant::now();
@@ -357,7 +312,18 @@ mod tests {
         let before = map(&["0-16383: a primary online, b replica online"]);
         let failed = map(&["0-16383: a primary online, b replica fail"]);
         let read = || {
-            let (mut names, line) = read_from_b(&before, begun);
+            let access = Access::ReadFromReplica;
+            let mut names = ShardedSubscriptions::new(before.clone(), access, 0, begun);
+            names.subscribe(vec![Blob::copy_from(b"news")]);
+            let line = names.poll_open(begun).expect("it is to be connected").line;
+            names.opened(line, begun);
+            let subscriptions = names.line_mut(line).expect("it is there");
+            subscriptions.poll_transmit(&mut Vec::new(), begun);
+            let verb = Verb::Subscribe;
+            let answered =
+                subscriptions.handle_confirmation(verb, KIND, Some(b"news"), 1, true, begun);
+            assert_eq!(answered.ok(), Some(true));
+            names.drain(line);
             names.apply(&before, at(8), at(8));
             (names, line)
         };
@@ -382,28 +348,5 @@ mod tests {
         names.heard(line, None);
         names.lost(line, at(9), false, at(10));
         assert_eq!(since(&names), (9, GapCause::Disconnected));
-    }
-
-    #[test]
-    fn what_is_lost_long_after_a_failover_is_not_lost_by_it() {
-        let second = Duration::from_secs(1);
-        let begun = Instant::now();
-        let at = |seconds: u32| begun + seconds * second;
-        let before = map(&["0-16383: a primary online, b replica online, c replica online"]);
-        let after = map(&["0-16383: c primary online, a replica online, b replica online"]);
-        let cause_at = |seconds: u32| {
-            let (mut names, line) = read_from_b(&before, begun);
-            names.apply(&before, at(1), at(1));
-            names.apply(&after, at(2), at(2));
-            for second in 3..=seconds {
-                names.apply(&after, at(second), at(second));
-            }
-            names.lost(line, at(seconds), false, at(seconds));
-            // It goes elsewhere.
-            names.handle_timeout(at(seconds + 1));
-            names.missed(b"news").map(|(_, cause)| cause)
-        };
-        assert_eq!(cause_at(3), Some(GapCause::Failover));
-        assert_eq!(cause_at(20), Some(GapCause::Disconnected));
     }
 }
