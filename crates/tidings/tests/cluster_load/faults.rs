@@ -144,8 +144,7 @@ impl Victims {
                 self.await_failed(&replica);
                 replica.restart();
                 self.cluster.await_agreement();
-                let causes = REPLICA_LOST;
-                concerned.add(&channels, &[], &causes);
+                concerned.add(&channels, &[], &REPLICA_LOST);
                 concerned.of_one_node = vec![Disconnected, NodeLeft, Partitioned];
             }
             Fault::StopReplica => {
@@ -155,8 +154,7 @@ impl Victims {
                 self.await_failed(&replica);
                 replica.continue_process();
                 self.cluster.await_agreement();
-                let causes = REPLICA_LOST;
-                concerned.add(&channels, &[], &causes);
+                concerned.add(&channels, &[], &REPLICA_LOST);
                 concerned.of_one_node = vec![Disconnected, NodeLeft, Partitioned];
             }
             Fault::CutOffReplica => {
@@ -165,8 +163,7 @@ impl Victims {
                 self.cluster.cut_off(&replica);
                 self.await_failed(&replica);
                 self.cluster.reconnect(&replica);
-                let causes = REPLICA_LOST;
-                concerned.add(&channels, &[], &causes);
+                concerned.add(&channels, &[], &REPLICA_LOST);
                 concerned.of_one_node = vec![Disconnected, NodeLeft, Partitioned];
             }
             Fault::CutOffPrimaryBriefly => {

@@ -190,7 +190,9 @@ fn cp_03_a_primary_that_is_killed_under_threads_fails_only_what_may_have_run() {
             })
         });
         let counting: Vec<_> = counting.collect();
-        thread::sleep(Duration::from_millis(200));
+        let all = keys("killed", 6);
+        let count = || client.exists(&all).expect("it is read");
+        eventually("all of them count", || count() == 6);
         let primary = cluster.owner_of_key("killed:0");
         // What is confirmed the replica has: nothing more is written then.
         primary.admin(["CLIENT", "PAUSE", "10000", "WRITE"]);

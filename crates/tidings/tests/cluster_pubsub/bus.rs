@@ -12,7 +12,7 @@ use tidings_testkit::{AdminReply, Binary, Cluster, ClusterNode};
 use crate::books::fresh;
 use crate::faced::{Case, shared};
 use crate::on_both_faces;
-use crate::seeing::await_replicas;
+use crate::seeing::{await_replicas, eventually_known};
 use crate::support::{Reads, assert_quiet, eventually, next};
 
 on_both_faces! {
@@ -184,9 +184,7 @@ async fn cl_03_what_was_lost_on_a_dead_connection_before_it_was_replaced_is_in_t
     let opened_at = SystemTime::now();
     for other in case.cluster.nodes().iter().filter(|other| *other != here) {
         let answered = || answered_at(here, other) >= opened_at + Duration::from_secs(2);
-        while !answered() {
-            tokio::time::sleep(INTERVAL).await;
-        }
+        eventually_known("the other one has answered", answered).await;
     }
     asked().await;
 

@@ -7,7 +7,20 @@ use tidings_testkit::{Cluster, ClusterNode};
 
 use crate::support::eventually;
 
+/// In this time each node has heard from each other one, also where they ask each other seldom.
 const A_MINUTE: Duration = Duration::from_secs(60);
+
+/// Waits for what nodes learn of each other.
+pub(crate) async fn eventually_known(what: &str, mut condition: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !condition() {
+        assert!(
+            begun.elapsed() < A_MINUTE,
+            "waited {A_MINUTE:?} in vain until {what}"
+        );
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
 
 /// A connection that is subscribed to something, and its node.
 #[derive(Debug)]
@@ -88,16 +101,9 @@ pub(crate) async fn await_replicas(cluster: &Cluster) {
         let key = keys.next().expect("it has slots");
         node.admin(["SET", &key, "1", "EX", "60"]);
     }
-    let begun = Instant::now();
     for node in cluster.nodes() {
-        // It has heard of each within half of the node timeout.
-        while node.cli(["CLUSTER", "SHARDS"]).contains("loading") {
-            assert!(
-                begun.elapsed() < A_MINUTE,
-                "{node} takes a replica for loading"
-            );
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        let is_loading = || node.cli(["CLUSTER", "SHARDS"]).contains("loading");
+        eventually_known("it takes all replicas for online", || !is_loading()).await;
     }
 }
 
