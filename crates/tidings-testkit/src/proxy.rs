@@ -1,6 +1,6 @@
 //! A TCP proxy that does to a connection what networks do.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream, ToSocketAddrs};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -130,12 +130,18 @@ impl Proxy {
     /// the one that carries the last of them. Once.
     pub fn cut_after(&self, count: u64) {
         self.shared.change(|state| {
-            state.cut_after = Some(count);
+            state.cuts = VecDeque::from([count]);
             if count == 0 {
-                state.cut_after = None;
+                state.cuts.clear();
                 state.cut_all();
             }
         });
+    }
+
+    /// Does that several times: each count begins with the cut before it.
+    pub fn cut_after_each(&self, counts: impl Into<VecDeque<u64>>) {
+        let cuts = counts.into();
+        self.shared.change(|state| state.cuts = cuts);
     }
 
     /// Refuses new connections, as a dead server's port does, or takes them again. Those that are
@@ -246,7 +252,8 @@ impl Proxy {
     pub fn heal(&self) {
         self.shared.change(|state| {
             state.delay = Duration::ZERO;
-            (state.chunk, state.rate, state.cut_after) = (None, None, None);
+            (state.chunk, state.rate) = (None, None);
+            state.cuts.clear();
             state.close_at_once = false;
         });
         self.resume();
@@ -349,7 +356,8 @@ struct State {
     delay: Duration,
     chunk: Option<usize>,
     rate: Option<u64>,
-    cut_after: Option<u64>,
+    /// After so many bytes more to clients a connection is cut, one cut after the other.
+    cuts: VecDeque<u64>,
     ways: [WayState; 2],
     /// A connection that is cut is taken out of here, which is how its threads know.
     links: BTreeMap<u64, Link>,
@@ -391,7 +399,7 @@ impl State {
             delay: Duration::ZERO,
             chunk: None,
             rate: None,
-            cut_after: None,
+            cuts: VecDeque::new(),
             ways: Default::default(),
             links: BTreeMap::new(),
             accepted: 0,
@@ -430,15 +438,15 @@ impl State {
             allowed = allowed.min(usize::try_from(rate / SLICES).unwrap_or(usize::MAX).max(1));
         }
         if way == Way::ToClient
-            && let Some(left) = &mut self.cut_after
+            && let Some(left) = self.cuts.front_mut()
         {
             allowed = allowed.min(usize::try_from(*left).unwrap_or(usize::MAX));
             *left -= allowed as u64;
         }
-        let is_last = way == Way::ToClient && self.cut_after == Some(0);
+        let is_last = way == Way::ToClient && self.cuts.front() == Some(&0);
         if is_last {
             // Another connection must not take this for its own end.
-            self.cut_after = None;
+            self.cuts.pop_front();
         }
         // Counted before they are written: whoever has read them finds them counted.
         self.ways[way as usize].bytes += allowed as u64;
@@ -692,10 +700,11 @@ mod tests {
     #[test]
     fn a_cut_to_come_counts_only_what_goes_to_clients() {
         let mut state = State::towards(local(1));
-        state.cut_after = Some(10);
+        state.cuts = VecDeque::from([10, 5]);
         assert_eq!(state.allow(Way::ToServer, 100), (100, false));
         assert_eq!(state.allow(Way::ToClient, 7), (7, false));
         assert_eq!(state.allow(Way::ToClient, 7), (3, true));
+        assert_eq!(state.allow(Way::ToClient, 7), (5, true));
         assert_eq!(state.allow(Way::ToClient, 7), (7, false));
     }
 

@@ -88,9 +88,8 @@ use GapCause::{Disconnected, Failover as FailedOver, NodeLeft, Partitioned, Relo
 /// For what a primary is missed that others replace. It may be there again before anybody has heard of that, and is preferred.
 const REPLACED: [GapCause; 4] = [Disconnected, FailedOver, Partitioned, Relocated];
 
-/// For a replica that is lost. It may have become one, or got its primary, by a failover since the names came to it, and that
-/// is then taken for the cause: seen once in 307 faults. What is missing is told all the same.
-const REPLICA_LOST: [GapCause; 5] = [Disconnected, NodeLeft, Partitioned, Relocated, FailedOver];
+/// For a replica that is lost.
+const REPLICA_LOST: [GapCause; 4] = [Disconnected, NodeLeft, Partitioned, Relocated];
 
 impl Victims {
     pub(crate) fn suffer(&mut self, fault: Fault) -> Concerned {

@@ -42,6 +42,9 @@ struct World {
     rng: fastrand::Rng,
     nodes: [Node; NODES],
     moves: Vec<Move>,
+    /// Where commands on a slot were sent with `ASK`. It is not moved there a second time: a node that takes it in again while
+    /// such a command is still under way runs it, whether the keys have come already or not, and nobody can tell.
+    asked: HashSet<(Slot, usize)>,
     /// How much may still happen.
     events: u32,
     /// By key, the commands that wrote it, in the order in which they did.
@@ -71,6 +74,7 @@ impl World {
             rng,
             nodes,
             moves: Vec::new(),
+            asked: HashSet::new(),
             log: HashMap::new(),
         }
     }
@@ -111,6 +115,9 @@ impl World {
         }
         let from = self.nodes[0].owners[&slot];
         let to = (from + self.rng.usize(1..NODES)) % NODES;
+        if self.asked.contains(&(slot, to)) {
+            return;
+        }
         self.nodes[to].importing.insert(slot);
         self.nodes[from].migrating.insert(slot, to);
         self.moves.push(Move {
@@ -174,7 +181,10 @@ impl World {
                 && missing > 0
             {
                 return match missing == keys.len() {
-                    true => format!("-ASK {slot} n{to}:1\r\n"),
+                    true => {
+                        self.asked.insert((slot, *to));
+                        format!("-ASK {slot} n{to}:1\r\n")
+                    }
                     false => "-TRYAGAIN Multiple keys\r\n".to_owned(),
                 };
             }

@@ -35,6 +35,7 @@ impl ShardedSubscriptions {
         self.map = map.clone();
         self.as_of = as_of;
         for id in self.lines.keys().copied().collect::<Vec<_>>() {
+            self.note_role(id);
             self.leave_if_it_changed_sides(id);
             self.note_failover(id);
         }
@@ -54,6 +55,17 @@ impl ShardedSubscriptions {
     pub fn heard(&mut self, id: LineId, as_of: Option<Instant>) {
         if let Some(line) = self.lines.get_mut(&id) {
             line.heard_as_of = as_of;
+        }
+    }
+
+    /// Takes note of what the node of a line is, a primary or a replica.
+    fn note_role(&mut self, id: LineId) {
+        if let Some(line) = self.lines.get_mut(&id).filter(|line| line.is_online())
+            && let Some(node) = self.map.node_at(&line.address)
+            && node.is_primary() != line.is_primary
+        {
+            line.is_primary = node.is_primary();
+            line.failed_over_at = Some(self.now);
         }
     }
 
@@ -85,8 +97,8 @@ impl ShardedSubscriptions {
         self.drain(id);
     }
 
-    /// Leaves a line whose node follows a primary that it was not with before. What it was silent about is over, even if it
-    /// is the right node again by now.
+    /// Leaves a line whose node, a replica, follows a primary that it was not with before. What it was silent about is
+    /// over, even if it is the right node again by now.
     fn leave_if_it_changed_sides(&mut self, id: LineId) {
         let Some(line) = self.lines.get_mut(&id).filter(|line| line.is_online()) else {
             return;
@@ -96,7 +108,9 @@ impl ShardedSubscriptions {
         };
         let is_known = |node: &Node| line.companions.iter().any(|other| other.is_same_as(node));
         let is_strange = shard.primary().is_some_and(|primary| !is_known(primary));
-        if is_strange && !line.companions.is_empty() {
+        // A primary that is replaced while slots move may have been alone with one of them for a moment.
+        let was_replica = |primary: &Node| *primary.address() != line.address;
+        if is_strange && line.primary.as_ref().is_some_and(was_replica) {
             let right_as_of = line.right_as_of;
             self.leave(id, right_as_of, GapCause::NodeLeft);
         } else {
@@ -279,6 +293,22 @@ mod tests {
     use crate::cluster::{Access, testing::map};
     use crate::pubsub::Verb;
 
+    /// A shard channel that is read from a replica.
+    fn read_from_b(map: &SlotMap, now: Instant) -> (ShardedSubscriptions, LineId) {
+        let access = Access::ReadFromReplica;
+        let mut names = ShardedSubscriptions::new(map.clone(), access, 0, now);
+        names.subscribe(vec![Blob::copy_from(b"news")]);
+        let line = names.poll_open(now).expect("it is to be connected").line;
+        names.opened(line, now);
+        let subscriptions = names.line_mut(line).expect("it is there");
+        subscriptions.poll_transmit(&mut Vec::new(), now);
+        let verb = Verb::Subscribe;
+        let answered = subscriptions.handle_confirmation(verb, KIND, Some(b"news"), 1, true, now);
+        assert_eq!(answered.ok(), Some(true));
+        names.drain(line);
+        (names, line)
+    }
+
     #[test]
     fn a_former_primary_is_succeeded_by_a_replica_of_its_own_and_by_nobody_else() {
         let now = Instant::now();
@@ -312,18 +342,7 @@ mod tests {
         let before = map(&["0-16383: a primary online, b replica online"]);
         let failed = map(&["0-16383: a primary online, b replica fail"]);
         let read = || {
-            let access = Access::ReadFromReplica;
-            let mut names = ShardedSubscriptions::new(before.clone(), access, 0, begun);
-            names.subscribe(vec![Blob::copy_from(b"news")]);
-            let line = names.poll_open(begun).expect("it is to be connected").line;
-            names.opened(line, begun);
-            let subscriptions = names.line_mut(line).expect("it is there");
-            subscriptions.poll_transmit(&mut Vec::new(), begun);
-            let verb = Verb::Subscribe;
-            let answered =
-                subscriptions.handle_confirmation(verb, KIND, Some(b"news"), 1, true, begun);
-            assert_eq!(answered.ok(), Some(true));
-            names.drain(line);
+            let (mut names, line) = read_from_b(&before, begun);
             names.apply(&before, at(8), at(8));
             (names, line)
         };
@@ -348,5 +367,28 @@ mod tests {
         names.heard(line, None);
         names.lost(line, at(9), false, at(10));
         assert_eq!(since(&names), (9, GapCause::Disconnected));
+    }
+
+    #[test]
+    fn what_is_lost_long_after_a_failover_is_not_lost_by_it() {
+        let second = Duration::from_secs(1);
+        let begun = Instant::now();
+        let at = |seconds: u32| begun + seconds * second;
+        let before = map(&["0-16383: a primary online, b replica online, c replica online"]);
+        let after = map(&["0-16383: c primary online, a replica online, b replica online"]);
+        let cause_at = |seconds: u32| {
+            let (mut names, line) = read_from_b(&before, begun);
+            names.apply(&before, at(1), at(1));
+            names.apply(&after, at(2), at(2));
+            for second in 3..=seconds {
+                names.apply(&after, at(second), at(second));
+            }
+            names.lost(line, at(seconds), false, at(seconds));
+            // It goes elsewhere, when nothing that came is on its way there any more.
+            names.handle_timeout(at(seconds + 1));
+            names.missed(b"news").map(|(_, cause)| cause)
+        };
+        assert_eq!(cause_at(3), Some(GapCause::Failover));
+        assert_eq!(cause_at(20), Some(GapCause::Disconnected));
     }
 }

@@ -129,16 +129,15 @@ impl ShardedSubscriptions {
         if verb == Verb::Subscribe
             && let Some(home) = self.homes.get_mut(&name)
         {
-            if home.confirmed_at.as_ref() != Some(&line.address) {
-                let node = self.map.node_at(&line.address);
-                home.was_primary = node.is_some_and(Node::is_primary);
+            if home.confirmed_on != id {
+                home.confirmed_at = Some(line.address.clone());
+                home.confirmed_on = id;
                 home.came_at = self.now;
                 home.saw_failover = false;
                 home.granted_again_at = None;
             } else if home.left_at.is_some() {
                 home.granted_again_at = Some(self.now);
             }
-            home.confirmed_at = Some(line.address.clone());
             home.left_at = None;
             home.redirected = 0;
             home.refused_since = None;

@@ -56,8 +56,11 @@ pub(super) struct Line {
     pub(super) idle_since: Option<Instant>,
     /// Those of its shard, itself included, when the map last said that it has slots.
     pub(super) companions: Arc<[Node]>,
-    /// The primary of its shard when the map last said that it has slots, and when that has become another one.
+    /// The primary of its shard when the map last said that it has slots.
     pub(super) primary: Option<Node>,
+    /// Whether its node is one, as far as the map knows it.
+    pub(super) is_primary: bool,
+    /// When one of the two has become another one.
     pub(super) failed_over_at: Option<Instant>,
 }
 
@@ -94,6 +97,7 @@ impl Line {
             idle_since: None,
             companions: Arc::default(),
             primary: None,
+            is_primary: false,
             failed_over_at: None,
         }
     }
@@ -159,6 +163,10 @@ impl ShardedSubscriptions {
                 line.companions = shard.nodes().cloned().collect();
                 line.primary = shard.primary().cloned();
             }
+            line.is_primary = self
+                .map
+                .node_at(&line.address)
+                .is_some_and(Node::is_primary);
             line.stage = Stage::Online(now);
             line.right_as_of = now;
             line.subscriptions.connected();
@@ -229,10 +237,10 @@ impl ShardedSubscriptions {
         let names = line.subscriptions.take_all(KIND);
         for moving in &names {
             if let Some(home) = self.homes.get_mut(&moving.name)
-                && home.confirmed_at.as_ref() == Some(&line.address)
+                && home.confirmed_on == id
             {
                 home.left_at.get_or_insert(self.now);
-                home.see(&line);
+                home.see(&line, self.now);
             }
             if moving.established {
                 let name = moving.name.clone();

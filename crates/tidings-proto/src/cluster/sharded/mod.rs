@@ -89,18 +89,18 @@ pub struct ShardedSubscriptions {
 struct Home {
     line: LineId,
     order: u64,
-    /// Where it was confirmed last.
+    /// Where it was confirmed last, on which line, and since when it has been there.
     confirmed_at: Option<Address>,
-    /// Since when it has been there, and whether that was a primary then.
+    confirmed_on: LineId,
     came_at: Instant,
-    was_primary: bool,
-    /// Whether that has become another one while it was there, and with which others it was.
-    saw_failover: bool,
     /// When its server has ended the subscription there and granted it again.
     granted_again_at: Option<Instant>,
-    companions: Arc<[Node]>,
     /// Until when it was subscribed there, if it is no more.
     left_at: Option<Instant>,
+    /// What that node was when it was left, with which others it was, and whether that had just changed.
+    was_primary: bool,
+    companions: Arc<[Node]>,
+    saw_failover: bool,
     /// When surely nothing was missing of what its node has from another one, if it was subscribed at a replica then.
     sure_at: Option<Instant>,
     /// How often it was sent elsewhere since.

@@ -17,6 +17,9 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 /// How late messages reach a replica at most, with something added: 43 ms were measured, and 20 ms are usual.
 const BEHIND: Duration = Duration::from_millis(100);
 
+/// What is lost so long after a failover was noticed is not lost by it: that was told, and all is where it belongs.
+const SETTLED: Duration = Duration::from_secs(3);
+
 /// So often a name is sent elsewhere at once: from its old node to the new one, and from a map that was old.
 const AT_ONCE: u32 = 2;
 
@@ -29,12 +32,13 @@ impl ShardedSubscriptions {
             line,
             order: self.newest_order,
             confirmed_at: None,
+            confirmed_on: LineId::NOWHERE,
             came_at: self.now,
-            was_primary: false,
-            saw_failover: false,
             granted_again_at: None,
-            companions: Arc::default(),
             left_at: None,
+            was_primary: false,
+            companions: Arc::default(),
+            saw_failover: false,
             sure_at: None,
             redirected: 0,
             refused_since: None,
@@ -176,8 +180,11 @@ impl ShardedSubscriptions {
         let Some(moving) = line.subscriptions.take(KIND, name) else {
             return;
         };
+        let now = self.now;
         let redirected = self.homes.get_mut(name).map_or(0, |home| {
-            home.see(line);
+            if home.confirmed_on == from {
+                home.see(line, now);
+            }
             home.redirected = home.redirected.saturating_add(1);
             home.redirected
         });
@@ -284,12 +291,11 @@ impl ShardedSubscriptions {
 
 impl Home {
     /// Takes note of what has become of the node of its line, before it leaves that.
-    pub(super) fn see(&mut self, line: &Line) {
-        if self.confirmed_at.as_ref() == Some(&line.address) {
-            let failed_over_at = line.failed_over_at;
-            self.saw_failover |= failed_over_at.is_some_and(|at| at >= self.came_at);
-            self.companions = Arc::clone(&line.companions);
-        }
+    pub(super) fn see(&mut self, line: &Line, now: Instant) {
+        let is_recent = |at| at >= self.came_at && now.saturating_duration_since(at) < SETTLED;
+        self.saw_failover = line.failed_over_at.is_some_and(is_recent);
+        self.was_primary = line.is_primary;
+        self.companions = Arc::clone(&line.companions);
     }
 
     /// Whether this was the primary of the shard when it was left.
