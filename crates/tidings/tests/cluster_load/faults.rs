@@ -106,7 +106,7 @@ impl Victims {
                 self.fail_over(&primary, &mut concerned);
                 self.move_slots(2, &mut concerned);
                 // What was moved to the shard that failed over is concerned by both.
-                self.concern_all(&mut concerned, &[SlotMoved, FailedOver]);
+                self.concern_all(&mut concerned, &[SlotMoved, FailedOver], &[Relocated]);
             }
             Fault::KillPrimary => {
                 let (primary, _) = self.shard();
@@ -187,9 +187,10 @@ impl Victims {
         concerned
     }
 
-    fn concern_all(&self, concerned: &mut Concerned, causes: &[GapCause]) {
+    /// Each of these causes is one for all who were concerned, and each of the others for who reads from replicas.
+    fn concern_all(&self, concerned: &mut Concerned, causes: &[GapCause], others: &[GapCause]) {
         let channels: Vec<String> = concerned.of_primaries.keys().cloned().collect();
-        concerned.add(&channels, causes, causes);
+        concerned.add(&channels, causes, &[causes, others].concat());
     }
 
     fn channel(&mut self) -> String {
@@ -227,7 +228,8 @@ impl Victims {
         let channels = self.channels_of(primary);
         let replicas = self.cluster.replicas_of(primary);
         self.cluster.failover(&replicas[0], Failover::Graceful);
-        concerned.add(&channels, &[FailedOver], &[FailedOver]);
+        // Who reads from replicas reads from the new primary until the one before serves as one.
+        concerned.add(&channels, &[FailedOver], &[FailedOver, Relocated]);
     }
 
     fn cut_off_briefly(

@@ -291,13 +291,19 @@ impl ShardedSubscriptions {
 mod tests {
     use super::*;
     use crate::cluster::{Access, testing::map};
-    use crate::pubsub::Verb;
+    use crate::pubsub::{SubscriptionEvent, Verb};
 
     /// A shard channel that is read from a replica.
     fn read_from_b(map: &SlotMap, now: Instant) -> (ShardedSubscriptions, LineId) {
         let access = Access::ReadFromReplica;
         let mut names = ShardedSubscriptions::new(map.clone(), access, 0, now);
         names.subscribe(vec![Blob::copy_from(b"news")]);
+        let line = connect(&mut names, now);
+        (names, line)
+    }
+
+    /// Makes the next connection, and has it confirmed there.
+    fn connect(names: &mut ShardedSubscriptions, now: Instant) -> LineId {
         let line = names.poll_open(now).expect("it is to be connected").line;
         names.opened(line, now);
         let subscriptions = names.line_mut(line).expect("it is there");
@@ -306,7 +312,19 @@ mod tests {
         let answered = subscriptions.handle_confirmation(verb, KIND, Some(b"news"), 1, true, now);
         assert_eq!(answered.ok(), Some(true));
         names.drain(line);
-        (names, line)
+        line
+    }
+
+    fn gaps(names: &mut ShardedSubscriptions) -> Vec<GapCause> {
+        let gap = |event| match event {
+            SubscriptionEvent::Gap { cause, .. } | SubscriptionEvent::Missed { cause, .. } => {
+                Some(cause)
+            }
+            _ => None,
+        };
+        std::iter::from_fn(|| names.poll_event())
+            .filter_map(gap)
+            .collect()
     }
 
     #[test]
@@ -390,5 +408,40 @@ mod tests {
         };
         assert_eq!(cause_at(3), Some(GapCause::Failover));
         assert_eq!(cause_at(20), Some(GapCause::Disconnected));
+    }
+
+    #[test]
+    fn a_failover_is_told_to_who_was_subscribed_again_before_it_was_known() {
+        let begun = Instant::now();
+        let at = |seconds: u64| begun + Duration::from_secs(seconds);
+        let before = map(&["0-16383: a primary online, b replica online, c replica online"]);
+        let after = map(&["0-16383: c primary online, b replica online, a replica fail"]);
+        let (mut names, line) = read_from_b(&before, begun);
+        names.lost(line, at(1), false, at(2));
+        connect(&mut names, at(3));
+        assert_eq!(gaps(&mut names), [GapCause::Disconnected]);
+        // It may have been just now.
+        names.apply(&after, at(4), at(4));
+        assert_eq!(gaps(&mut names), [GapCause::Failover]);
+    }
+
+    #[test]
+    fn a_primary_that_is_replaced_while_slots_move_has_not_changed_sides() {
+        let begun = Instant::now();
+        let at = |seconds: u64| begun + Duration::from_secs(seconds);
+        let before = map(&["0-16383: a primary online, b replica online"]);
+        // The slot has just come, and is not the successor's yet.
+        let between = map(&["0-9999: a primary online", "10000-16383: b primary online"]);
+        let after = map(&["0-16383: a primary online, b replica online"]);
+        let (mut names, line) = read_from_b(&before, begun);
+        for (seconds, map) in [(1, &before), (2, &between), (3, &after)] {
+            names.apply(map, at(seconds), at(seconds));
+        }
+        assert_eq!(names.poll_close(), None);
+        assert_eq!(names.line_of(b"news"), Some(line));
+        // One that has never been a primary has.
+        let strange = map(&["0-16383: c primary online, b replica online"]);
+        names.apply(&strange, at(4), at(4));
+        assert_eq!(names.poll_close(), Some(line));
     }
 }
