@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::lines::{LineId, Stage};
+use super::lines::{Line, LineId, Stage};
 use super::{Address, KIND, ShardedSubscriptions};
 use crate::blob::Blob;
 use crate::cluster::{Health, Node, Shard, Slot, SlotMap};
@@ -38,6 +38,7 @@ impl ShardedSubscriptions {
             self.note_role(id);
             self.leave_if_it_changed_sides(id);
             self.note_failover(id);
+            self.note_companions(id);
         }
         self.check();
     }
@@ -60,11 +61,14 @@ impl ShardedSubscriptions {
 
     /// Takes note of what the node of a line is, a primary or a replica.
     fn note_role(&mut self, id: LineId) {
+        // One without slots may be anything for a moment.
+        let is_here = |line: &Line, node: &Node| *node.address() == line.address;
         if let Some(line) = self.lines.get_mut(&id).filter(|line| line.is_online())
-            && let Some(node) = self.map.node_at(&line.address)
-            && node.is_primary() != line.is_primary
+            && let Some(shard) = self.map.serving_shard_of(&line.address)
+            && let is_primary = shard.primary().is_some_and(|node| is_here(line, node))
+            && is_primary != line.is_primary
         {
-            line.is_primary = node.is_primary();
+            line.is_primary = is_primary;
             line.failed_over_at = Some(self.now);
         }
     }
@@ -72,6 +76,7 @@ impl ShardedSubscriptions {
     /// Takes note of the primary of a line's shard. Where that has become another one without a word, the last messages of the
     /// one before may be missing.
     fn note_failover(&mut self, id: LineId) {
+        let is_stranger = self.follows_a_stranger(id);
         let Some(line) = self.lines.get_mut(&id).filter(|line| line.is_online()) else {
             return;
         };
@@ -87,9 +92,10 @@ impl ShardedSubscriptions {
         line.failed_over_at = Some(self.now);
         let since = line.right_as_of;
         let homes = &self.homes;
+        // A new primary of which the node had to hear first may have taken its time to send anything.
         let was_told = |name: &Blob| {
             let granted = homes.get(name).and_then(|home| home.granted_again_at);
-            granted.is_some_and(|at| at >= since)
+            !is_stranger && granted.is_some_and(|at| at >= since)
         };
         let whole_as_of = line.whole_as_of(since);
         let subscriptions = &mut line.subscriptions;
@@ -97,23 +103,36 @@ impl ShardedSubscriptions {
         self.drain(id);
     }
 
-    /// Leaves a line whose node, a replica, follows a primary that it was not with before. What it was silent about is
-    /// over, even if it is the right node again by now.
+    /// Whether the node of a line follows a primary that it was not with before.
+    fn follows_a_stranger(&self, id: LineId) -> bool {
+        let Some(line) = self.lines.get(&id).filter(|line| line.is_online()) else {
+            return false;
+        };
+        let shard = self.map.serving_shard_of(&line.address);
+        let is_known = |node: &Node| line.companions.iter().any(|other| other.is_same_as(node));
+        let primary = shard.and_then(Shard::primary);
+        !line.companions.is_empty() && primary.is_some_and(|primary| !is_known(primary))
+    }
+
+    /// Leaves a line whose node, a replica, has gone to another primary. What it was silent about is over, even if it is the
+    /// right node again by now. One that was a primary has been replaced, and may have been alone with a slot that was moving.
     fn leave_if_it_changed_sides(&mut self, id: LineId) {
+        let is_stranger = self.follows_a_stranger(id);
         let Some(line) = self.lines.get_mut(&id).filter(|line| line.is_online()) else {
             return;
         };
-        let Some(shard) = self.map.serving_shard_of(&line.address) else {
-            return;
-        };
-        let is_known = |node: &Node| line.companions.iter().any(|other| other.is_same_as(node));
-        let is_strange = shard.primary().is_some_and(|primary| !is_known(primary));
-        // A primary that is replaced while slots move may have been alone with one of them for a moment.
         let was_replica = |primary: &Node| *primary.address() != line.address;
-        if is_strange && line.primary.as_ref().is_some_and(was_replica) {
+        if is_stranger && line.primary.as_ref().is_none_or(was_replica) {
             let right_as_of = line.right_as_of;
             self.leave(id, right_as_of, GapCause::NodeLeft);
-        } else {
+        }
+    }
+
+    /// Takes note of those that the node of a line is with.
+    fn note_companions(&mut self, id: LineId) {
+        if let Some(line) = self.lines.get_mut(&id).filter(|line| line.is_online())
+            && let Some(shard) = self.map.serving_shard_of(&line.address)
+        {
             line.companions = shard.nodes().cloned().collect();
         }
     }
@@ -306,13 +325,19 @@ mod tests {
     fn connect(names: &mut ShardedSubscriptions, now: Instant) -> LineId {
         let line = names.poll_open(now).expect("it is to be connected").line;
         names.opened(line, now);
+        hear(names, line, Verb::Subscribe, now);
+        line
+    }
+
+    /// The server says what has become of the name.
+    fn hear(names: &mut ShardedSubscriptions, line: LineId, verb: Verb, now: Instant) {
+        names.now = now;
         let subscriptions = names.line_mut(line).expect("it is there");
         subscriptions.poll_transmit(&mut Vec::new(), now);
-        let verb = Verb::Subscribe;
-        let answered = subscriptions.handle_confirmation(verb, KIND, Some(b"news"), 1, true, now);
-        assert_eq!(answered.ok(), Some(true));
+        let count = i64::from(verb == Verb::Subscribe);
+        let told = subscriptions.handle_confirmation(verb, KIND, Some(b"news"), count, true, now);
+        assert!(told.is_ok(), "{told:?}");
         names.drain(line);
-        line
     }
 
     fn gaps(names: &mut ShardedSubscriptions) -> Vec<GapCause> {
@@ -422,6 +447,22 @@ mod tests {
         assert_eq!(gaps(&mut names), [GapCause::Disconnected]);
         // It may have been just now.
         names.apply(&after, at(4), at(4));
+        assert_eq!(gaps(&mut names), [GapCause::Failover]);
+    }
+
+    #[test]
+    fn what_a_former_primary_grants_again_is_missed_until_its_new_one_is_known() {
+        let begun = Instant::now();
+        let at = |seconds: u64| begun + Duration::from_secs(seconds);
+        let before = map(&["0-16383: b primary online", ": c primary online"]);
+        // Its last slot has gone there, and it has followed.
+        let after = map(&["0-16383: c primary online, b replica online"]);
+        let (mut names, line) = read_from_b(&before, begun);
+        names.apply(&before, at(1), at(1));
+        hear(&mut names, line, Verb::Unsubscribe, at(2));
+        hear(&mut names, line, Verb::Subscribe, at(2));
+        assert_eq!(gaps(&mut names), [GapCause::Failover]);
+        names.apply(&after, at(3), at(3));
         assert_eq!(gaps(&mut names), [GapCause::Failover]);
     }
 

@@ -114,7 +114,7 @@ impl ShardedSubscriptions {
                 .homes
                 .get_mut(name)
                 .and_then(|home| home.sure_at.take());
-            if cause == GapCause::Failover {
+            if matches!(cause, GapCause::Failover | GapCause::NodeLeft) {
                 sure = sure_at.map_or(sure, |at| at.min(sure));
             }
         }
@@ -244,8 +244,7 @@ impl ShardedSubscriptions {
 
     /// Asks for a name again a little later.
     fn wait(&mut self, id: LineId, name: &Blob) {
-        let line = self.lines.get_mut(&id);
-        if let Some(moving) = line.and_then(|line| line.subscriptions.take(KIND, name)) {
+        if let Some(moving) = self.take_off(id, name) {
             self.park(id, moving, AGAIN);
         }
     }

@@ -174,17 +174,10 @@ impl ShardedSubscriptions {
     /// Takes a name off its line, if nothing of it is under way there, and puts it where it belongs now: at once, or
     /// after a pause if that has been done several times already.
     pub(super) fn move_on(&mut self, from: LineId, name: &Blob) {
-        let Some(line) = self.lines.get_mut(&from) else {
+        let Some(moving) = self.take_off(from, name) else {
             return;
         };
-        let Some(moving) = line.subscriptions.take(KIND, name) else {
-            return;
-        };
-        let now = self.now;
         let redirected = self.homes.get_mut(name).map_or(0, |home| {
-            if home.confirmed_on == from {
-                home.see(line, now);
-            }
             home.redirected = home.redirected.saturating_add(1);
             home.redirected
         });
@@ -198,6 +191,18 @@ impl ShardedSubscriptions {
                 self.park(from, moving, pause);
             }
         }
+    }
+
+    /// Takes a name off its line, if nothing of it is under way there.
+    pub(super) fn take_off(&mut self, from: LineId, name: &Blob) -> Option<Moving> {
+        let line = self.lines.get_mut(&from)?;
+        let moving = line.subscriptions.take(KIND, name)?;
+        if let Some(home) = self.homes.get_mut(name)
+            && home.confirmed_on == from
+        {
+            home.see(line, self.now);
+        }
+        Some(moving)
     }
 
     /// Keeps a name for a while where no node is asked for it.
@@ -290,9 +295,10 @@ impl ShardedSubscriptions {
 }
 
 impl Home {
-    /// Takes note of what has become of the node of its line, before it leaves that.
+    /// Takes note of what has become of the node of its line, before it goes from there.
     pub(super) fn see(&mut self, line: &Line, now: Instant) {
-        let is_recent = |at| at >= self.came_at && now.saturating_duration_since(at) < SETTLED;
+        let left_at = self.left_at.unwrap_or(now);
+        let is_recent = |at| at >= self.came_at && left_at.saturating_duration_since(at) < SETTLED;
         self.saw_failover = line.failed_over_at.is_some_and(is_recent);
         self.was_primary = line.is_primary;
         self.companions = Arc::clone(&line.companions);
