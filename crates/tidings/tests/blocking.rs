@@ -8,7 +8,7 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use faults::{on_each, quick, quick_via, soon, until};
+use faults::{SLOWLY, on_each, quick, quick_via, reset_while_it_is_sent, soon, until};
 use support::{COUNTED, Case, QUIET};
 use tidings::options::{Side, XreadOptions};
 use tidings::{Client, Commands, Config, Error, ErrorKind, Result, Value};
@@ -365,20 +365,15 @@ fn th_04_what_waits_and_had_not_left_is_sent_again_but_not_for_ever() {
         let client = Client::connect(quick_via(&case, &proxy)).await.unwrap();
         soon(client.rpush("list", ["x", "y"])).await.unwrap();
         for losses in [2, 3] {
-            proxy.throttle(16_000_000);
+            proxy.throttle(SLOWLY);
             let waiting = {
                 let client = client.clone();
                 let keys = ["large".repeat(4 << 20), "list".to_owned()];
                 tokio::spawn(async move { client.blpop::<Popped, _>(keys, FOREVER).await })
             };
             for _ in 0..losses {
-                let sent = proxy.bytes_to_server();
-                until("it is being sent", || {
-                    proxy.bytes_to_server() > sent + 500_000
-                })
-                .await;
                 assert!(!waiting.is_finished());
-                proxy.reset();
+                reset_while_it_is_sent(&proxy).await;
             }
             proxy.throttle(0);
             let outcome = soon(waiting).await.unwrap();

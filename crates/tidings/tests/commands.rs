@@ -9,8 +9,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use faults::{
-    chain, client_of, configured_client_of, on_each, polled, quick, quick_via, soon, until,
-    with_each_protocol,
+    SLOWLY, chain, client_of, configured_client_of, on_each, polled, quick, quick_via,
+    reset_while_it_is_sent, soon, with_each_protocol,
 };
 use support::{QUIET, SOON, next, short};
 use tidings::{Client, Commands, Error, ErrorKind};
@@ -309,19 +309,14 @@ fn th_04_a_command_whose_sending_loses_each_connection_is_given_up() {
     on_each(async |case| {
         let proxy = Proxy::to(&case.server);
         let client = Client::connect(quick_via(&case, &proxy)).await.unwrap();
-        proxy.throttle(16_000_000);
+        proxy.throttle(SLOWLY);
         let setting = {
             let client = client.clone();
             tokio::spawn(async move { client.set("key", "x".repeat(32 << 20)).await })
         };
         for _ in 0..3 {
-            let sent = proxy.bytes_to_server();
-            until("it is being sent", || {
-                proxy.bytes_to_server() > sent + 500_000
-            })
-            .await;
             assert!(!setting.is_finished());
-            proxy.reset();
+            reset_while_it_is_sent(&proxy).await;
         }
         let error = soon(setting).await.unwrap().unwrap_err();
         assert!(error.is_connection() && !error.may_have_run(), "{error:?}");

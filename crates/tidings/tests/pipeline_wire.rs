@@ -7,8 +7,8 @@ use std::thread;
 use std::time::Duration;
 
 use faults::{
-    chain, client_of, configured_client_of, on_each, quick, quick_via, soon, until,
-    with_each_protocol,
+    SLOWLY, chain, client_of, configured_client_of, on_each, quick, quick_via,
+    reset_while_it_is_sent, soon, with_each_protocol,
 };
 use tidings::{Client, Commands, ErrorKind, Pipeline, Result, Value, cmd};
 use tidings_testkit::{Protocol, Proxy, ScriptedConnection, ScriptedPeer, frame};
@@ -375,7 +375,7 @@ fn th_04_a_pipeline_that_had_not_left_is_sent_again_and_its_transaction_runs_onc
         let proxy = Proxy::to(&case.server);
         let client = Client::connect(quick_via(&case, &proxy)).await.unwrap();
         for transaction in [true, false] {
-            proxy.throttle(16_000_000);
+            proxy.throttle(SLOWLY);
             let running = {
                 let client = client.clone();
                 tokio::spawn(async move {
@@ -390,12 +390,7 @@ fn th_04_a_pipeline_that_had_not_left_is_sent_again_and_its_transaction_runs_onc
                 })
             };
             for _ in 0..2 {
-                let sent = proxy.bytes_to_server();
-                until("it is being sent", || {
-                    proxy.bytes_to_server() > sent + 500_000
-                })
-                .await;
-                proxy.reset();
+                reset_while_it_is_sent(&proxy).await;
             }
             proxy.throttle(0);
             let lengths = soon(running).await.unwrap().unwrap();
