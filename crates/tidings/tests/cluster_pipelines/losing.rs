@@ -132,7 +132,7 @@ fn cp_03_a_connection_that_is_cut_loses_no_reply_that_came_and_what_had_not_left
 
             // More than sockets hold, of which a part leaves.
             let node = case.cluster.owner_of_key("{cut}");
-            node.proxy().throttle(8_000_000);
+            node.proxy().throttle(2_000_000);
             let mut appended = Appended::to("{cut}:log");
             let padding = "x".repeat(2000);
             for n in 0..APPENDS {
@@ -142,7 +142,7 @@ fn cp_03_a_connection_that_is_cut_loses_no_reply_that_came_and_what_had_not_left
             let before = node.proxy().bytes_to_server();
             let cutting = thread::spawn(move || {
                 eventually("a part has left", || {
-                    node.proxy().bytes_to_server() > before + 4_000_000
+                    node.proxy().bytes_to_server() > before + 2_000_000
                 });
                 node.proxy().heal();
                 node.proxy().cut();
