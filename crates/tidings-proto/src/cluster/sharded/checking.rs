@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::lines::{Line, LineId, Stage};
+use super::lines::{LineId, Stage};
 use super::{Address, KIND, ShardedSubscriptions};
 use crate::blob::Blob;
 use crate::cluster::{Health, Node, Shard, Slot, SlotMap};
@@ -62,10 +62,9 @@ impl ShardedSubscriptions {
     /// Takes note of what the node of a line is, a primary or a replica.
     fn note_role(&mut self, id: LineId) {
         // One without slots may be anything for a moment.
-        let is_here = |line: &Line, node: &Node| *node.address() == line.address;
         if let Some(line) = self.lines.get_mut(&id).filter(|line| line.is_online())
             && let Some(shard) = self.map.serving_shard_of(&line.address)
-            && let is_primary = shard.primary().is_some_and(|node| is_here(line, node))
+            && let is_primary = shard.primary().map(Node::address) == Some(&line.address)
             && is_primary != line.is_primary
         {
             line.is_primary = is_primary;
@@ -312,7 +311,11 @@ mod tests {
     use crate::cluster::{Access, testing::map};
     use crate::pubsub::{SubscriptionEvent, Verb};
 
-    /// A shard channel that is read from a replica.
+    fn seconds_after(begun: Instant) -> impl Fn(u64) -> Instant {
+        move |seconds| begun + Duration::from_secs(seconds)
+    }
+
+    /// A shard channel that is read from b, which is a replica where there is one.
     fn read_from_b(map: &SlotMap, now: Instant) -> (ShardedSubscriptions, LineId) {
         let access = Access::ReadFromReplica;
         let mut names = ShardedSubscriptions::new(map.clone(), access, 0, now);
@@ -379,9 +382,8 @@ mod tests {
 
     #[test]
     fn what_a_replica_did_not_hear_is_missed_whatever_becomes_of_it() {
-        let second = Duration::from_secs(1);
         let begun = Instant::now();
-        let at = |seconds: u32| begun + seconds * second;
+        let at = seconds_after(begun);
         let before = map(&["0-16383: a primary online, b replica online"]);
         let failed = map(&["0-16383: a primary online, b replica fail"]);
         let read = || {
@@ -414,12 +416,11 @@ mod tests {
 
     #[test]
     fn what_is_lost_long_after_a_failover_is_not_lost_by_it() {
-        let second = Duration::from_secs(1);
         let begun = Instant::now();
-        let at = |seconds: u32| begun + seconds * second;
+        let at = seconds_after(begun);
         let before = map(&["0-16383: a primary online, b replica online, c replica online"]);
         let after = map(&["0-16383: c primary online, a replica online, b replica online"]);
-        let cause_at = |seconds: u32| {
+        let cause_at = |seconds| {
             let (mut names, line) = read_from_b(&before, begun);
             names.apply(&before, at(1), at(1));
             names.apply(&after, at(2), at(2));
@@ -438,7 +439,7 @@ mod tests {
     #[test]
     fn a_failover_is_told_to_who_was_subscribed_again_before_it_was_known() {
         let begun = Instant::now();
-        let at = |seconds: u64| begun + Duration::from_secs(seconds);
+        let at = seconds_after(begun);
         let before = map(&["0-16383: a primary online, b replica online, c replica online"]);
         let after = map(&["0-16383: c primary online, b replica online, a replica fail"]);
         let (mut names, line) = read_from_b(&before, begun);
@@ -453,7 +454,7 @@ mod tests {
     #[test]
     fn what_a_former_primary_grants_again_is_missed_until_its_new_one_is_known() {
         let begun = Instant::now();
-        let at = |seconds: u64| begun + Duration::from_secs(seconds);
+        let at = seconds_after(begun);
         let before = map(&["0-16383: b primary online", ": c primary online"]);
         // Its last slot has gone there, and it has followed.
         let after = map(&["0-16383: c primary online, b replica online"]);
@@ -469,13 +470,12 @@ mod tests {
     #[test]
     fn a_primary_that_is_replaced_while_slots_move_has_not_changed_sides() {
         let begun = Instant::now();
-        let at = |seconds: u64| begun + Duration::from_secs(seconds);
+        let at = seconds_after(begun);
         let before = map(&["0-16383: a primary online, b replica online"]);
         // The slot has just come, and is not the successor's yet.
         let between = map(&["0-9999: a primary online", "10000-16383: b primary online"]);
-        let after = map(&["0-16383: a primary online, b replica online"]);
         let (mut names, line) = read_from_b(&before, begun);
-        for (seconds, map) in [(1, &before), (2, &between), (3, &after)] {
+        for (seconds, map) in [(1, &before), (2, &between), (3, &before)] {
             names.apply(map, at(seconds), at(seconds));
         }
         assert_eq!(names.poll_close(), None);
