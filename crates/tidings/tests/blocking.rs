@@ -8,7 +8,7 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use faults::{SLOWLY, on_each, quick, quick_via, reset_while_it_is_sent, soon, until};
+use faults::{SLOWLY, on_each, quick, quick_via, soon, until, until_it_is_being_sent};
 use support::{COUNTED, Case, QUIET};
 use tidings::options::{Side, XreadOptions};
 use tidings::{Client, Commands, Config, Error, ErrorKind, Result, Value};
@@ -372,8 +372,9 @@ fn th_04_what_waits_and_had_not_left_is_sent_again_but_not_for_ever() {
                 tokio::spawn(async move { client.blpop::<Popped, _>(keys, FOREVER).await })
             };
             for _ in 0..losses {
+                until_it_is_being_sent(&proxy).await;
                 assert!(!waiting.is_finished());
-                reset_while_it_is_sent(&proxy).await;
+                proxy.reset();
             }
             proxy.throttle(0);
             let outcome = soon(waiting).await.unwrap();

@@ -9,8 +9,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use faults::{
-    SLOWLY, chain, client_of, configured_client_of, on_each, polled, quick, quick_via,
-    reset_while_it_is_sent, soon, with_each_protocol,
+    SLOWLY, chain, client_of, configured_client_of, on_each, polled, quick, quick_via, soon,
+    until_it_is_being_sent, with_each_protocol,
 };
 use support::{QUIET, SOON, next, short};
 use tidings::{Client, Commands, Error, ErrorKind};
@@ -315,8 +315,9 @@ fn th_04_a_command_whose_sending_loses_each_connection_is_given_up() {
             tokio::spawn(async move { client.set("key", "x".repeat(32 << 20)).await })
         };
         for _ in 0..3 {
+            until_it_is_being_sent(&proxy).await;
             assert!(!setting.is_finished());
-            reset_while_it_is_sent(&proxy).await;
+            proxy.reset();
         }
         let error = soon(setting).await.unwrap().unwrap_err();
         assert!(error.is_connection() && !error.may_have_run(), "{error:?}");

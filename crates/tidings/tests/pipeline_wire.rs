@@ -7,8 +7,8 @@ use std::thread;
 use std::time::Duration;
 
 use faults::{
-    SLOWLY, chain, client_of, configured_client_of, on_each, quick, quick_via,
-    reset_while_it_is_sent, soon, with_each_protocol,
+    SLOWLY, chain, client_of, configured_client_of, on_each, quick, quick_via, soon,
+    until_it_is_being_sent, with_each_protocol,
 };
 use tidings::{Client, Commands, ErrorKind, Pipeline, Result, Value, cmd};
 use tidings_testkit::{Protocol, Proxy, ScriptedConnection, ScriptedPeer, frame};
@@ -390,7 +390,8 @@ fn th_04_a_pipeline_that_had_not_left_is_sent_again_and_its_transaction_runs_onc
                 })
             };
             for _ in 0..2 {
-                reset_while_it_is_sent(&proxy).await;
+                until_it_is_being_sent(&proxy).await;
+                proxy.reset();
             }
             proxy.throttle(0);
             let lengths = soon(running).await.unwrap().unwrap();

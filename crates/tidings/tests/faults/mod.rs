@@ -199,14 +199,13 @@ pub(crate) async fn until(what: &str, mut condition: impl FnMut() -> bool) {
 /// Bytes a second. Of what takes tens of them the end has not left when a test that was held up looks again.
 pub(crate) const SLOWLY: u64 = 1_000_000;
 
-/// Resets the connection on which something large is being sent [`SLOWLY`], in the midst of that.
-pub(crate) async fn reset_while_it_is_sent(proxy: &Proxy) {
+/// Waits until a part has left of something large that is sent [`SLOWLY`].
+pub(crate) async fn until_it_is_being_sent(proxy: &Proxy) {
     let sent = proxy.bytes_to_server();
     until("it is being sent", || {
         proxy.bytes_to_server() > sent + SLOWLY / 10
     })
     .await;
-    proxy.reset();
 }
 
 /// Messages `first` to `last` of a channel, as a server writes them.
